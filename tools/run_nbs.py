@@ -1,0 +1,47 @@
+"Run notebooks in place and save their outputs: `python tools/run_nbs.py [NOTEBOOK ...]`; flags as for `nbdev_test`."
+import argparse, os, sys
+from pathlib import Path
+
+os.environ.setdefault('MPLBACKEND', 'agg')
+
+from execnb.nbio import read_nb, write_nb
+from execnb.shell import CaptureShell
+from fastcore.utils import working_directory
+from nbdev.clean import clean_nb
+from nbdev.config import get_config
+from nbdev.doclinks import nbglob
+from nbdev.process import extract_directives
+
+
+def skipped(cell, flags):
+    "Whether `cell` is left as it is: `eval: false`, or flagged with a test flag that was not asked for."
+    if cell.cell_type != 'code' or 'nbdev_export(' in cell.source: return True
+    directives = extract_directives(cell, remove=False)
+    if directives.get('eval:', [''])[0].lower() == 'false': return True
+    return bool(set(get_config().tst_flags.split()) & set(directives) - set(flags))
+
+
+def run(path, flags=()):
+    "Run the notebook at `path` from its own folder and write it back, cleaned, with its outputs."
+    path = Path(path).resolve()
+    nb = read_nb(path)
+    kept = {c.id: c.get('outputs', []) for c in nb.cells if c.cell_type == 'code' and skipped(c, flags)}
+    with working_directory(path.parent):
+        shell = CaptureShell(str(path))
+        shell.run_all(nb, exc_stop=True, preproc=lambda c: skipped(c, flags))
+    for cell in nb.cells:
+        if cell.cell_type == 'code' and cell.id in kept: cell['outputs'] = kept[cell.id]
+    nb.pop('path_', None)
+    clean_nb(nb, clean_ids=True)
+    write_nb(nb, path)
+
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument('notebooks', nargs='*', help='notebooks to run; all of them by default')
+    p.add_argument('--flags', default='', help='test flags to run too, separated by spaces, such as "slow"')
+    a = p.parse_args()
+    for f in a.notebooks or sorted(map(str, nbglob(get_config().nbs_path))):
+        print(f, flush=True)
+        try: run(f, a.flags.split())
+        except Exception as e: sys.exit(f'{f}: {type(e).__name__}: {e}')

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Build the wheel, install it without the dev extra into a fresh environment, and train two steps there.
+# usage: tools/check_wheel.sh [REQUIREMENT ...]   requirements are installed with the wheel, such as "torch==2.14.1"
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+.venv/bin/python -m build --wheel --outdir "$work/dist" . > "$work/build.log" 2>&1 || { tail -20 "$work/build.log"; exit 1; }
+"${PYTHON:-python3}" -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check "$work"/dist/*.whl "$@"
+cd "$work"
+venv/bin/pip list --format=freeze | grep -E '^(torch|torchvision|fastai|fastcore|infsa)=='
+! venv/bin/python -c 'import nbdev' 2> /dev/null || { echo 'nbdev came with the wheel'; exit 1; }
+INFSA_DATA="$work/data" venv/bin/python - <<'PY'
+import warnings; warnings.simplefilter('ignore')
+import sys, infsa
+heavy = {'fastai', 'torchvision', 'matplotlib'} & set(sys.modules)
+assert not heavy, f'import infsa loads {heavy}'
+import torch
+from infsa.data import imagenet_dls, mini_imagenet
+from infsa.train import RECIPES, load_model, train
+from dataclasses import replace
+data = mini_imagenet(n_train=128, n_valid=64, progress=False)
+start = infsa.create_model('infvit_mini_linear').state_dict()
+summary = train(data, recipe=replace(RECIPES['mini'], epochs=1, bs=64, warmup=0), out='run')
+assert summary['finished'] and summary['accuracy'] is not None, summary
+model = load_model('run/model.safetensors')
+assert all(torch.isfinite(p).all() for p in model.parameters())
+print('two steps of training ran from the wheel')
+PY

@@ -45,11 +45,11 @@ class Layout:
     def __repr__(self):
         return f'{self.kind}: {len(self.train)} train and {len(self.valid)} val images of {len(self.vocab)} classes, {"with" if self.boxes else "without"} boxes'
 
-# %% ../nbs/30_data.ipynb #c80d28fc
+# %% ../nbs/30_data.ipynb #553de630
 _SUFFIXES = {'.jpeg', '.jpg', '.png', '.bmp', '.webp'}
 
 def _images(folder): return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES)
-def _subdirs(folder): return sorted(o.name for o in folder.iterdir() if o.is_dir() and o.name[0] != '.')
+def _subdirs(folder): return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
 
 def _by_folder(folder, vocab):
     "(file, label) of the images in the class folders of `folder`."
@@ -70,13 +70,12 @@ def _flat_val(folder, vocab, solution, notes):
         out.append((f, index[wnid]))
     return out
 
-# %% ../nbs/30_data.ipynb #e0c0ae72
+# %% ../nbs/30_data.ipynb #74bc4a8e
 def _find_root(path):
     "(kind, folder that holds `train` and `val`) of the data set at `path`."
     if not path.is_dir(): raise FileNotFoundError(f'path={path} is not a folder')
-    for kind, p in (('kaggle', path/'ILSVRC/Data/CLS-LOC'), ('kaggle', path/'Data/CLS-LOC'), ('folders', path)):
-        if (p/'train').is_dir() and (p/'val').is_dir():
-            return ('kaggle' if p.resolve().parts[-2:] == ('Data', 'CLS-LOC') else kind), p
+    for kind, p in (('kaggle', path/'ILSVRC/Data/CLS-LOC'), ('kaggle', path/'Data/CLS-LOC'), ('folders', path.resolve())):
+        if (p/'train').is_dir() and (p/'val').is_dir(): return ('kaggle' if p.parts[-2:] == ('Data', 'CLS-LOC') else kind), p
     held = ', '.join(sorted(o.name for o in path.iterdir())[:5]) or 'nothing'
     raise FileNotFoundError(f'path={path} holds no ImageNet. Looked for the folders train and val in ILSVRC/Data/CLS-LOC, '
                             f'in Data/CLS-LOC and in the folder itself; it holds {held}')
@@ -84,13 +83,13 @@ def _find_root(path):
 def find_layout(path, # Folder of a data set
                )->Layout:
     "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders."
-    kind, root = _find_root(Path(path))
+    kind, root = _find_root(Path(path).absolute())
     vocab = _subdirs(root/'train')
     train = _by_folder(root/'train', vocab)
     empty = sorted(set(range(len(vocab))) - {y for _, y in train})
     if not train: raise FileNotFoundError(f'{root/"train"}: no class folder with images')
     if empty: raise FileNotFoundError(f'{root/"train"/vocab[empty[0]]}: no image in this class folder ({len(empty)} such)')
-    base = root.resolve().parents[1] if kind == 'kaggle' else root
+    base = root.parents[1] if kind == 'kaggle' else root
     notes, tables = base/'Annotations'/'CLS-LOC', base.parent if kind == 'kaggle' else base
     if _subdirs(root/'val'): valid = _by_folder(root/'val', vocab)
     else: valid = _flat_val(root/'val', vocab, tables/'LOC_val_solution.csv', notes/'val')
@@ -141,7 +140,7 @@ def read_image(file, # Image file
     except FileNotFoundError: raise
     except Exception as e: raise ValueError(f'{file}: cannot read this image: {e}') from e
 
-# %% ../nbs/30_data.ipynb #9691914e
+# %% ../nbs/30_data.ipynb #460ddfdd
 def _mean_bytes(files):
     "Decoded size of an image, judged by the headers of 32 files spread evenly."
     sizes = []
@@ -155,21 +154,21 @@ def _try_read(file):
     try: return read_image(file)
     except (OSError, ValueError) as e: return e
 
-def _map(fn, files, progress):
+def _map(fn, files, progress, block=4096):
     "`fn` of each file in order; in threads when images are larger than about 150 pixels square."
-    if _mean_bytes(files) < 2**16: yield from show_progress(map(fn, files), len(files), progress)
-    else:
-        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool: yield from show_progress(pool.map(fn, files), len(files), progress)
+    def threaded():
+        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool: # by blocks: an error need not wait for all files
+            for i in range(0, len(files), block): yield from pool.map(fn, files[i:i+block])
+    yield from show_progress(map(fn, files) if _mean_bytes(files) < 2**16 else threaded(), len(files), progress)
 
 def verify(path, # Folder of a data set, or its `Layout`
            progress:bool=True, # Show a bar
-          )->dict: # 'images' (how many), 'unreadable' [(file, reason)], 'without_boxes' (how many)
+          )->dict: # 'images' (how many), 'unreadable' [(file, reason)]
     "Decodes every image of a data set and reports those that cannot be read."
     lay = path if isinstance(path, Layout) else find_layout(path)
     files = [f for f, _ in lay.train+lay.valid]
     errors = _map(lambda f: (lambda o: str(o) if isinstance(o, Exception) else None)(_try_read(f)), files, progress)
-    bad = [(f, e) for f, e in zip(files, errors) if e]
-    return dict(images=len(files), unreadable=bad, without_boxes=sum(not len(lay.boxes_of(f)) for f in files))
+    return dict(images=len(files), unreadable=[(f, e) for f, e in zip(files, errors) if e])
 
 # %% ../nbs/30_data.ipynb #fbd3fef0
 class ImageDataset(torch.utils.data.Dataset):
@@ -194,8 +193,13 @@ def normalize(x:Tensor, # (..., 3, H, W) uint8
 
 def _normalize_batch(b): return (normalize(b[0]), *b[1:])
 
-# %% ../nbs/30_data.ipynb #b57bc724
+# %% ../nbs/30_data.ipynb #b0785f9f
 _CACHE_BYTES = 2**30
+
+def _fits(lay):
+    "Whether all images of a `Layout` together fit into the memory meant for them."
+    files = [f for f, _ in lay.train+lay.valid]
+    return _mean_bytes(files)*len(files) <= _CACHE_BYTES
 
 def _load(items, keep, skip_bad, progress):
     "(items that can be read, their images or None, files that cannot be read)."
@@ -213,7 +217,7 @@ def _default_tfms(img_size, crop_pct):
     return (v2.Compose([v2.RandomResizedCrop(img_size, interpolation=cubic), v2.RandomHorizontalFlip()]),
             v2.Compose([v2.Resize(round(img_size/crop_pct), interpolation=cubic), v2.CenterCrop(img_size)]))
 
-# %% ../nbs/30_data.ipynb #85e3bc9f
+# %% ../nbs/30_data.ipynb #0820bf05
 def _check_dls(n, bs, img_size, crop_pct, num_workers):
     "One clear error for a setting that cannot work with `n` training images."
     for k, v, low in (('img_size', img_size, 1), ('bs', bs, 1), ('num_workers', num_workers, 0)):
@@ -221,6 +225,15 @@ def _check_dls(n, bs, img_size, crop_pct, num_workers):
     if not 0 < crop_pct <= 1: raise ValueError(f'crop_pct={crop_pct!r}: must be in (0, 1]')
     if bs > n: raise ValueError(f'bs={bs}: more than the {n} training images, and the last incomplete batch is dropped; at most {n}')
 
+def _finish(dls, lay, bad, seed):
+    "Gives `dls` its classes, its list of bad files and the order that `seed` sets."
+    if bad: warnings.warn(f'left {len(bad)} unreadable images out, the first is {bad[0]}')
+    dls.train.rng = random.Random(seed)
+    dls.vocab, dls.c, dls.bad, dls.layout = lay.vocab, len(lay.vocab), bad, lay
+    dls.names = [lay.names.get(w, w) for w in lay.vocab]
+    return dls
+
+# %% ../nbs/30_data.ipynb #582685de
 def imagenet_dls(path, # Folder that `find_layout` knows
                  img_size:int=224, # Side of the square images
                  bs:int=128, # Batch size
@@ -237,24 +250,16 @@ def imagenet_dls(path, # Folder that `find_layout` knows
     "Makes the fastai loaders of an ImageNet tree: normalised float32 images and int64 labels."
     lay = find_layout(path)
     _check_dls(len(lay.train), bs, img_size, crop_pct, num_workers)
-    files = [f for f, _ in lay.train+lay.valid]
-    if cache is None: cache = _mean_bytes(files)*len(files) <= _CACHE_BYTES
+    if cache is None: cache = _fits(lay)
     if num_workers is None: num_workers = 0 if cache else min(16, os.cpu_count() or 1)
     tfms, bad, dls = _default_tfms(img_size, crop_pct), [], []
     for k, (items, tfm) in enumerate(((lay.train, train_tfm or tfms[0]), (lay.valid, valid_tfm or tfms[1]))):
         items, images, wrong = _load(items, cache, skip_bad, progress)
+        if k == 0: _check_dls(len(items), bs, img_size, crop_pct, num_workers)
         bad += wrong
         dls.append(DataLoader(ImageDataset(items, tfm, images), bs=bs, shuffle=k == 0, drop_last=k == 0,
                               num_workers=num_workers, after_batch=_normalize_batch))
-    if bad: warnings.warn(f'left {len(bad)} unreadable images out, the first is {bad[0]}')
     return _finish(DataLoaders(*dls, path=Path(path), device=device or default_device()), lay, bad, seed)
-
-def _finish(dls, lay, bad, seed):
-    "Gives `dls` its classes, its list of bad files and the order that `seed` sets."
-    dls.train.rng = random.Random(seed)
-    dls.vocab, dls.c, dls.bad, dls.layout = lay.vocab, len(lay.vocab), bad, lay
-    dls.names = [lay.names.get(w, w) for w in lay.vocab]
-    return dls
 
 # %% ../nbs/30_data.ipynb #ee3439da
 def _shown(source, split, n, seed):
@@ -271,7 +276,7 @@ def _shown(source, split, n, seed):
         out.append((x, v2.functional.clamp_bounding_boxes(b), lay.names.get(lay.vocab[y], lay.vocab[y])))
     return out
 
-# %% ../nbs/30_data.ipynb #233712a9
+# %% ../nbs/30_data.ipynb #22a6eb6e
 def show_batch(source, # Folder of a data set, or loaders from `imagenet_dls`
                split:str='val', # 'train' or 'val'
                n:int=8, # Number of images
@@ -282,15 +287,16 @@ def show_batch(source, # Folder of a data set, or loaders from `imagenet_dls`
     if split not in ('train', 'val'): raise ValueError(f"split={split!r}: 'train' or 'val'")
     shown = _shown(source, split, n, seed)
     cols = min(8, len(shown))
-    ax = ax or plt.subplots(figsize=(cols, 1.25*-(-len(shown)//cols)))[1]
+    rows, high = -(-len(shown)//cols), 1.2 # a row holds an image and its name
+    ax = ax or plt.subplots(figsize=(cols, high*rows))[1]
     for i, (x, boxes, name) in enumerate(shown):
-        h, w, col, row = *x.shape[-2:], i % cols, i//cols
+        h, w, col, row = *x.shape[-2:], i % cols, i//cols*high
         ax.imshow(x.permute(1, 2, 0).numpy(), extent=(col, col+.94, row+.94, row), interpolation='nearest')
         for b in boxes[(boxes[:, 2:] > boxes[:, :2]).all(1)].tolist():
             x0, y0, x1, y1 = (.94*o/s for o, s in zip(b, (w, h, w, h)))
             ax.add_patch(plt.Rectangle((col+x0, row+y0), x1-x0, y1-y0, fill=False, color='white', lw=2))
             ax.add_patch(plt.Rectangle((col+x0, row+y0), x1-x0, y1-y0, fill=False, color='black', lw=1, ls='--'))
         ax.text(col+.47, row+.97, name, ha='center', va='top', fontsize=8)
-    ax.set(xlim=(0, cols), ylim=(-(-len(shown)//cols)+.2, 0), aspect='equal')
+    ax.set(xlim=(0, cols), ylim=(high*rows, 0), aspect='equal')
     ax.axis('off')
     return ax

@@ -70,7 +70,7 @@ def _flat_val(folder, vocab, solution, notes):
         out.append((f, index[wnid]))
     return out
 
-# %% ../nbs/30_data.ipynb #74bc4a8e
+# %% ../nbs/30_data.ipynb #de93a94d
 def _find_root(path):
     "(kind, folder that holds `train` and `val`) of the data set at `path`."
     if not path.is_dir(): raise FileNotFoundError(f'path={path} is not a folder')
@@ -83,7 +83,7 @@ def _find_root(path):
 def find_layout(path, # Folder of a data set
                )->Layout:
     "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders."
-    kind, root = _find_root(Path(path).absolute())
+    kind, root = _find_root(Path(os.path.abspath(path)))
     vocab = _subdirs(root/'train')
     train = _by_folder(root/'train', vocab)
     empty = sorted(set(range(len(vocab))) - {y for _, y in train})

@@ -17,9 +17,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from fastai.data.core import DataLoaders
-from fastai.data.load import DataLoader
-from fastai.torch_core import default_device
 from fastcore.basics import patch
 from PIL import Image
 from torch import Tensor
@@ -27,6 +24,12 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from .mini import mini_imagenet, show_progress
+
+with warnings.catch_warnings():  # fastai scripts two functions on import, of which torch now warns
+    warnings.filterwarnings('ignore', message='.*torch.jit', category=FutureWarning)
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader
+    from fastai.torch_core import default_device
 
 # %% ../nbs/30_data.ipynb #c000f239
 _all_ = ['mini_imagenet']

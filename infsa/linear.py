@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['naive_linear_infsa', 'linear_weights', 'linear_infsa', 'absorbed_linear_infsa']
 
-# %% ../nbs/11_linear.ipynb #de09fcca
+# %% ../nbs/11_linear.ipynb #269dfda0
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .neumann import check_rho
-from .pure import check_mask, check_qkv, widen
+from .pure import check_eps, check_mask, check_qkv, widen
 
-# %% ../nbs/11_linear.ipynb #8a9d679e
+# %% ../nbs/11_linear.ipynb #be2a0fbb
 def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None):
     "Linear-InfSA in plain float64 loops, one image, head and token at a time: the yardstick for `linear_infsa`."
     B, H, N, M = *q.shape[:3], k.shape[2]
@@ -21,17 +21,17 @@ def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padd
     q, k, v = q.double(), k.double(), v.double()
     real_q = [[query_padding_mask is None or not query_padding_mask[b,i] for i in range(N)] for b in range(B)]
     real_k = [[key_padding_mask is None or not key_padding_mask[b,j] for j in range(M)] for b in range(B)]
-    out = torch.zeros(B, H, N, v.shape[3], dtype=torch.float64)
+    rows = []
     for b in range(B):
         for h in range(H):
             energy = [torch.linalg.vector_norm(q[b,h,i]) * real_q[b][i] for i in range(N)]
             pooled = sum(energy[i] * q[b,h,i] for i in range(N)) / (sum(energy) + eps)
             a = [(pooled @ k[b,h,j]).relu() * real_k[b][j] for j in range(M)]
             context = rho[h] * sum(a[j] * v[b,h,j] for j in range(M)) / (sum(a) + eps)
-            for i in range(N): out[b,h,i] = context * real_q[b][i]
-    return out
+            rows += [context * real_q[b][i] for i in range(N)]
+    return torch.stack(rows).view(B, H, N, v.shape[3])
 
-# %% ../nbs/11_linear.ipynb #b29094b0
+# %% ../nbs/11_linear.ipynb #7402872c
 def _normalize(x:Tensor, # (..., T) non-negative
                mask:Tensor|None, # broadcasts to (..., T), True where masked
                eps:float, # Added to the sum
@@ -43,7 +43,11 @@ def _head_mask(name, mask, B, T):
     check_mask(name, mask, (B, T), exact=True)
     return None if mask is None else mask[:, None]  # (B, 1, T)
 
-# %% ../nbs/11_linear.ipynb #c3ac20d3
+def _discount(rho, H, like):
+    rho = check_rho(rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64), H)
+    return rho.to(like).reshape(-1, 1, 1)  # (H or 1, 1, 1)
+
+# %% ../nbs/11_linear.ipynb #74d14d7a
 def linear_weights(q:Tensor, # (B, H, N, D) queries
                    k:Tensor, # (B, H, M, D) keys
                    key_padding_mask:Tensor|None=None, # (B, M) bool, True where a key is padding
@@ -52,6 +56,7 @@ def linear_weights(q:Tensor, # (B, H, N, D) queries
                   )->Tensor: # (B, H, M) weights of the keys, at least float32, each head sums to one
     "Weights that Linear-InfSA gives to the keys: energy-pooled query, rectified products, sum one."
     check_qkv(q, k)
+    check_eps(eps)
     with torch.autocast(q.device.type, enabled=False):
         q, k = widen(q, k)
         energy = torch.linalg.vector_norm(q, dim=-1)  # (B, H, N)
@@ -60,7 +65,7 @@ def linear_weights(q:Tensor, # (B, H, N, D) queries
         a = (pooled @ k.mT).squeeze(-2).relu()  # (B, H, M)
         return _normalize(a, _head_mask('key_padding_mask', key_padding_mask, k.shape[0], k.shape[2]), eps)
 
-# %% ../nbs/11_linear.ipynb #bc8ab89c
+# %% ../nbs/11_linear.ipynb #45437f6d
 def linear_infsa(q:Tensor, # (B, H, N, D) queries
                  k:Tensor, # (B, H, M, D) keys
                  v:Tensor, # (B, H, M, Dv) values
@@ -71,17 +76,41 @@ def linear_infsa(q:Tensor, # (B, H, N, D) queries
                  dropout_p:float=0., # Probability that a key is dropped
                  need_weights:bool=False, # Whether to return the weights too
                 )->Tensor: # (B, H, N, Dv), the same row for every real query; with `need_weights` also (B, H, 1, M)
-    "Discounted mean of the values under `linear_weights`, given to every query."
+    """Discounted mean of the values under `linear_weights`, given to every query; half types are computed in float32.
+
+    Time B*H*(N+M)*D, state D per head. Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit. Source: arXiv 2603.00175."""
     check_qkv(q, k, v)
-    rho = check_rho(rho, q.shape[1])
     a = linear_weights(q, k, key_padding_mask, query_padding_mask, eps).unsqueeze(-2)  # (B, H, 1, M)
     with torch.autocast(q.device.type, enabled=False):
-        a = F.dropout(a * rho.to(a), dropout_p, training=dropout_p > 0)
-        out = (a @ v.to(a.dtype)).to(v.dtype).expand(*q.shape[:3], v.shape[3])
+        a = F.dropout(a * _discount(rho, q.shape[1], a), dropout_p, training=dropout_p > 0)
+        out = (a @ widen(v)[0]).to(v.dtype).expand(*q.shape[:3], v.shape[3])
     if query_padding_mask is not None: out = out.masked_fill(query_padding_mask[:, None, :, None], 0)
     return (out, a.to(v.dtype)) if need_weights else out
 
-# %% ../nbs/11_linear.ipynb #024e7332
+# %% ../nbs/11_linear.ipynb #744bd16d
+def _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, H):
+    if x.ndim != 3: raise ValueError(f'x must have 3 axes (B, N, C), got shape {tuple(x.shape)}')
+    C = x.shape[2]
+    if H < 1 or C % H: raise ValueError(f'num_heads must divide the width of x, got num_heads={H}, width {C}')
+    shapes = dict(in_proj_weight=(3*C, C), in_proj_bias=(3*C,), out_proj_weight=(C, C), out_proj_bias=(C,))
+    for (name, want), t in zip(shapes.items(), (in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias)):
+        if t is not None and tuple(t.shape) != want: raise ValueError(f'{name} must have shape {want}, got {tuple(t.shape)}')
+
+# %% ../nbs/11_linear.ipynb #0435cf05
+def _absorbed_context(x, q, in_proj_weight, in_proj_bias, rho, mask, eps, dropout_p):
+    "Output of the heads before the last projection, (B, H, D), and the discounted weights (B, H, N)."
+    x, q, W, b = widen(x, q, in_proj_weight, in_proj_bias)
+    H, D = q.shape[2:]
+    W_q, W_k, W_v = W.reshape(3, H, D, -1)  # each (H, D, C)
+    b_q, b_k, b_v = b.reshape(3, H, D)
+    w = _normalize(torch.linalg.vector_norm(q, dim=-1).mT, mask, eps)  # (B, H, N)
+    pooled = torch.einsum('hdc,bhc->bhd', W_q, w @ x) + b_q * w.sum(-1, keepdim=True)
+    u, c = torch.einsum('hdc,bhd->bhc', W_k, pooled), (pooled * b_k).sum(-1, keepdim=True)
+    a = _normalize((u @ x.mT + c).relu(), mask, eps) * _discount(rho, H, x).squeeze(-1)  # (B, H, N)
+    a = F.dropout(a, dropout_p, training=dropout_p > 0)
+    return torch.einsum('hdc,bhc->bhd', W_v, a @ x) + b_v * a.sum(-1, keepdim=True), a
+
+# %% ../nbs/11_linear.ipynb #e47b6cf8
 def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
                           in_proj_weight:Tensor, # (3*C, C) stacked weights of query, key and value
                           in_proj_bias:Tensor|None, # (3*C,) their biases
@@ -93,25 +122,18 @@ def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
                           eps:float=1e-6, # Added to both sums, above 0
                           dropout_p:float=0., # Probability that a key is dropped
                           need_weights:bool=False, # Whether to return the weights too
-                         )->Tensor: # (B, N, C); with `need_weights` also (B, H, 1, N)
+                         )->Tensor: # (B, N, C), rows of padding hold the bias; with `need_weights` also (B, H, 1, N)
     """Linear-InfSA self-attention layer, projections included, that projects only the queries for all tokens.
 
     Exact; `N*C*C + O(N*C*H)` operations where the plain layer takes `4*N*C*C`. Real tokens share one output row."""
+    _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, num_heads)
+    check_eps(eps)
     B, N, C = x.shape
-    H, dtype = num_heads, x.dtype
-    W_q, W_k, W_v = in_proj_weight.view(3, H, C // H, C)  # each (H, D, C)
-    b_q, b_k, b_v = in_proj_weight.new_zeros(3, H, C // H) if in_proj_bias is None else in_proj_bias.view(3, H, C // H)
-    q = F.linear(x, W_q.reshape(C, C), b_q.reshape(C)).view(B, N, H, C // H)
+    mask = _head_mask('key_padding_mask', key_padding_mask, B, N)
+    if in_proj_bias is None: in_proj_bias = in_proj_weight.new_zeros(3*C)
+    q = F.linear(x, in_proj_weight[:C], in_proj_bias[:C]).view(B, N, num_heads, C // num_heads)
     with torch.autocast(x.device.type, enabled=False):
-        x, q, W_q, W_k, W_v, b_q, b_k, b_v = widen(x, q, W_q, W_k, W_v, b_q, b_k, b_v)
-        mask = _head_mask('key_padding_mask', key_padding_mask, B, N)
-        w = _normalize(torch.linalg.vector_norm(q, dim=-1).mT, mask, eps)  # (B, H, N)
-        pooled = torch.einsum('hdc,bhc->bhd', W_q, w @ x) + b_q * w.sum(-1, keepdim=True)
-        u, c = torch.einsum('hdc,bhd->bhc', W_k, pooled), (pooled * b_k).sum(-1, keepdim=True)
-        a = _normalize((u @ x.mT + c).relu(), mask, eps) * check_rho(rho, H).to(x).view(-1, 1)  # (B, H, N)
-        a = F.dropout(a, dropout_p, training=dropout_p > 0)
-        o = torch.einsum('hdc,bhc->bhd', W_v, a @ x) + b_v * a.sum(-1, keepdim=True)
-        o = o.flatten(1).unsqueeze(1).to(dtype)  # (B, 1, C)
-    if key_padding_mask is not None: o = o.expand(B, N, C).masked_fill(key_padding_mask[..., None], 0)
-    out = F.linear(o, out_proj_weight, out_proj_bias).expand(B, N, C)
-    return (out, a.unsqueeze(-2).to(dtype)) if need_weights else out
+        o, a = _absorbed_context(x, q, in_proj_weight, in_proj_bias, rho, mask, eps, dropout_p)
+    out = F.linear(o.flatten(1).unsqueeze(1).to(x.dtype), out_proj_weight, out_proj_bias)  # (B, 1, C)
+    if mask is not None: out = out.where(~mask.mT, 0 if out_proj_bias is None else out_proj_bias.to(out.dtype))
+    return (out.expand(B, N, C), a.unsqueeze(-2).to(x.dtype)) if need_weights else out.expand(B, N, C)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['VARIANTS', 'UNDISCOUNTED', 'one_of', 'softmax_attention', 'identity_attention', 'InfSAttention']
 
-# %% ../nbs/20_layers.ipynb #fd220cd1
+# %% ../nbs/20_layers.ipynb #5d385976
+import math
 from difflib import get_close_matches
 
 import torch
@@ -131,7 +132,7 @@ class _Mixer(_Projections):
 
     def extra_repr(self): return f'{self.embed_dim}, num_heads={self.num_heads}, variant={self.variant!r}'
 
-# %% ../nbs/20_layers.ipynb #4f89691e
+# %% ../nbs/20_layers.ipynb #aea76c28
 class InfSAttention(_Mixer):
     """Multi-head attention with the call signature, the return and the parameter names of `nn.MultiheadAttention`.
 
@@ -152,7 +153,8 @@ class InfSAttention(_Mixer):
         if not 0 <= dropout < 1: raise ValueError(f'dropout must lie in [0, 1), got {dropout}')
         self.variant, self.batch_first, self.dropout = one_of('variant', variant, VARIANTS), batch_first, dropout
         if variant in UNDISCOUNTED and rho != 0.95: raise ValueError(f'rho: variant {variant!r} has no discount, got {rho}')
-        logit = check_rho(rho).float().logit().flatten().expand(num_heads).clone()
+        check_rho(float(rho))
+        logit = torch.full((num_heads,), math.log(rho/(1 - rho)))
         if variant in UNDISCOUNTED: self.rho_logit = None
         elif learn_rho: self.rho_logit = nn.Parameter(logit)
         else: self.register_buffer('rho_logit', logit)

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['naive_linear_infsa', 'linear_weights', 'linear_infsa', 'absorbed_linear_infsa']
 
-# %% ../nbs/11_linear.ipynb #269dfda0
+# %% ../nbs/11_linear.ipynb #53bf4000
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .neumann import check_rho
-from .pure import check_eps, check_mask, check_qkv, widen
+from .pure import check_eps, check_mask, check_qkv, no_autocast, widen
 
 # %% ../nbs/11_linear.ipynb #be2a0fbb
 def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None):
@@ -47,7 +47,7 @@ def _discount(rho, H, like):
     rho = check_rho(rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64), H)
     return rho.to(like).reshape(-1, 1, 1)  # (H or 1, 1, 1)
 
-# %% ../nbs/11_linear.ipynb #74d14d7a
+# %% ../nbs/11_linear.ipynb #46df411c
 def linear_weights(q:Tensor, # (B, H, N, D) queries
                    k:Tensor, # (B, H, M, D) keys
                    key_padding_mask:Tensor|None=None, # (B, M) bool, True where a key is padding
@@ -57,7 +57,7 @@ def linear_weights(q:Tensor, # (B, H, N, D) queries
     "Weights that Linear-InfSA gives to the keys: energy-pooled query, rectified products, sum one."
     check_qkv(q, k)
     check_eps(eps)
-    with torch.autocast(q.device.type, enabled=False):
+    with no_autocast(q.device):
         q, k = widen(q, k)
         energy = torch.linalg.vector_norm(q, dim=-1)  # (B, H, N)
         w = _normalize(energy, _head_mask('query_padding_mask', query_padding_mask, q.shape[0], q.shape[2]), eps)
@@ -65,7 +65,7 @@ def linear_weights(q:Tensor, # (B, H, N, D) queries
         a = (pooled @ k.mT).squeeze(-2).relu()  # (B, H, M)
         return _normalize(a, _head_mask('key_padding_mask', key_padding_mask, k.shape[0], k.shape[2]), eps)
 
-# %% ../nbs/11_linear.ipynb #45437f6d
+# %% ../nbs/11_linear.ipynb #9569895d
 def linear_infsa(q:Tensor, # (B, H, N, D) queries
                  k:Tensor, # (B, H, M, D) keys
                  v:Tensor, # (B, H, M, Dv) values
@@ -81,7 +81,7 @@ def linear_infsa(q:Tensor, # (B, H, N, D) queries
     Time B*H*(N+M)*D, state D per head. Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit. Source: arXiv 2603.00175."""
     check_qkv(q, k, v)
     a = linear_weights(q, k, key_padding_mask, query_padding_mask, eps).unsqueeze(-2)  # (B, H, 1, M)
-    with torch.autocast(q.device.type, enabled=False):
+    with no_autocast(q.device):
         a = F.dropout(a * _discount(rho, q.shape[1], a), dropout_p, training=dropout_p > 0)
         out = (a @ widen(v)[0]).to(v.dtype).expand(*q.shape[:3], v.shape[3])
     if query_padding_mask is not None: out = out.masked_fill(query_padding_mask[:, None, :, None], 0)
@@ -110,7 +110,7 @@ def _absorbed_context(x, q, in_proj_weight, in_proj_bias, rho, mask, eps, dropou
     a = F.dropout(a, dropout_p, training=dropout_p > 0)
     return torch.einsum('hdc,bhc->bhd', W_v, a @ x) + b_v * a.sum(-1, keepdim=True), a
 
-# %% ../nbs/11_linear.ipynb #e47b6cf8
+# %% ../nbs/11_linear.ipynb #a823c108
 def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
                           in_proj_weight:Tensor, # (3*C, C) stacked weights of query, key and value
                           in_proj_bias:Tensor|None, # (3*C,) their biases
@@ -132,7 +132,7 @@ def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
     mask = _head_mask('key_padding_mask', key_padding_mask, B, N)
     if in_proj_bias is None: in_proj_bias = in_proj_weight.new_zeros(3*C)
     q = F.linear(x, in_proj_weight[:C], in_proj_bias[:C]).view(B, N, num_heads, C // num_heads)
-    with torch.autocast(x.device.type, enabled=False):
+    with no_autocast(x.device):
         o, a = _absorbed_context(x, q, in_proj_weight, in_proj_bias, rho, mask, eps, dropout_p)
     out = F.linear(o.flatten(1).unsqueeze(1).to(x.dtype), out_proj_weight, out_proj_bias)  # (B, 1, C)
     if mask is not None: out = out.where(~mask.mT, 0 if out_proj_bias is None else out_proj_bias.to(out.dtype))

@@ -14,10 +14,10 @@ def check_rho(rho:float|Tensor, # Discount per hop in (0, 1), a number or () or 
               num_heads:int|None=None, # H, if it must match
              )->Tensor: # () or (H, 1, 1)
     "`rho` as a tensor that broadcasts over (..., H, N, N); raises ValueError out of (0, 1) or for a wrong shape."
-    r = rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64)
+    r = rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64, device='cpu')
     if r.ndim > 1 or (r.ndim == 1 and num_heads is not None and len(r) != num_heads):
         raise ValueError(f"rho must have shape () or ({num_heads or 'H'},), got {tuple(r.shape)}")
-    if not torch.compiler.is_compiling():
+    if not (torch.compiler.is_compiling() or r.is_meta):
         bad = r.detach()[~((r.detach() > 0) & (r.detach() < 1))]
         if bad.numel(): raise ValueError(f"rho must lie strictly between 0 and 1, got {bad.flatten()[0].item():.6g}")
     return r if r.ndim == 0 else r[:, None, None]

@@ -1,0 +1,59 @@
+"Build the site from the notebooks into _docs/, offline: `python tools/build_docs.py`."
+import json, os, shutil, subprocess, sys
+
+os.environ.setdefault('MPLBACKEND', 'agg')
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from check_links import problems
+from pages import NBS, ROOT, Page, myst, notebooks
+
+FLOORS = {'0': 'Theory', '1': 'Operators', '2': 'Modules and data', '3': 'Data and training', '4': 'Data and training', '5': 'Looking', '6': 'Speed', '9': 'Evidence'}
+FLOORS.update({'29': 'Data and training', '20': 'Modules', '21': 'Modules', '22': 'Modules'})
+
+
+def floor(page):
+    "Caption under which a page stands in the navigation."
+    if '/' in page.name: return page.name.split('/')[0].replace('_', ' ').title()
+    return FLOORS.get(page.name[:2]) or FLOORS.get(page.name[0], 'More')
+
+
+def toctree(pages):
+    "Hidden tables of contents, one for each floor, in reading order."
+    groups = {}
+    for p in pages:
+        if p.name != 'index.ipynb': groups.setdefault(floor(p), []).append(p.name.removesuffix('.ipynb'))
+    return '\n\n'.join(f'```{{toctree}}\n:hidden:\n:caption: {caption}\n\n' + '\n'.join(names) + '\n```' for caption, names in groups.items())
+
+
+def write_sources(folder):
+    "The package's modules as highlighted pages with an anchor for each line."
+    folder.mkdir(parents=True)
+    for path in sorted((ROOT/'infsa').glob('*.py')):
+        f = HtmlFormatter(full=True, title=f'infsa/{path.name}', linenos='inline', lineanchors='L', anchorlinenos=True, style='default',
+                          cssstyles='font-size: 14px; max-width: 72rem; margin: 0 auto; padding: 1rem; overflow-x: auto')
+        page = highlight(path.read_text(encoding='utf-8'), PythonLexer(), f)
+        (folder/f'{path.stem}.html').write_text(page.replace('<head>', '<head>\n<meta name="viewport" content="width=device-width, initial-scale=1">'), encoding='utf-8')
+
+
+def main():
+    pages = [Page(p) for p in notebooks()]
+    if not pages or pages[0].name != 'index.ipynb': sys.exit('build_docs: nbs/index.ipynb is missing')
+    where = {s: p for p in pages for s in p.symbols}
+    build, site, src = ROOT/'_build', ROOT/'_docs', ROOT/'_build'/'src'
+    for folder in (build, site): shutil.rmtree(folder, ignore_errors=True)
+    for p in pages:
+        target = src/p.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(myst(p, where, toctree(pages) if p.name == 'index.ipynb' else '')), encoding='utf-8')
+    sphinx = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-E', '-c', ROOT/'docs', '-b', 'html', '-d', build/'doctrees', src, site]
+    if subprocess.run(sphinx).returncode: sys.exit('build_docs: Sphinx found the problems above')
+    write_sources(site/'source')
+    (site/'.nojekyll').touch()
+    if broken := problems(site): sys.exit('\n'.join(['build_docs: links that do not hold', *broken]))
+    print(f'{len(pages)} pages built; open {(site/"index.html").relative_to(ROOT)}')
+
+
+if __name__ == '__main__': main()

@@ -49,7 +49,7 @@ def main():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(myst(p, where, toctree(pages) if p.name == 'index.ipynb' else '')), encoding='utf-8')
     sphinx = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-E', '-c', ROOT/'docs', '-b', 'html', '-d', build/'doctrees', src, site]
-    if subprocess.run(sphinx).returncode: sys.exit('build_docs: Sphinx found the problems above')
+    if subprocess.run(sphinx, cwd=build).returncode: sys.exit('build_docs: Sphinx found the problems above')
     write_sources(site/'source')
     (site/'.nojekyll').touch()
     if broken := problems(site): sys.exit('\n'.join(['build_docs: links that do not hold', *broken]))

@@ -1,0 +1,92 @@
+"The tools that turn notebooks into the site and the README, on small notebooks made here."
+import base64, json, sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
+from check_links import problems
+from pages import NBS, Page, arguments_table, card, directives, link_symbols, myst, notebooks, public_names
+from readme import readme
+
+PNG = base64.b64encode(b'\x89PNG not really').decode()
+
+
+def notebook(folder, name, *cells):
+    "Write a notebook of (kind, source, outputs) cells and read it as a page."
+    made = [dict(cell_type='markdown' if kind == 'md' else 'code', id=str(i), metadata={}, source=source, **({} if kind == 'md' else dict(execution_count=None, outputs=outputs)))
+            for i, (kind, source, *outputs) in enumerate(cells)]
+    path = folder/name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(cells=made, metadata={}, nbformat=4, nbformat_minor=5)))
+    return Page(path, folder)
+
+
+def result(**data): return dict(output_type='execute_result', execution_count=7, metadata={}, data={k.replace('_', '/'): v for k, v in data.items()})
+
+
+def test_directives_are_split_from_the_code():
+    assert directives('#| export\n#| echo: false\n\nx = 1\n#| late') == ({'export': '', 'echo': 'false'}, 'x = 1\n#| late')
+
+
+def test_public_names_leave_out_private_and_patched():
+    assert public_names('def f(): 1\ndef _g(): 2\nclass C: 3\n@patch\ndef h(self:C): 4\nx = 5') == ['f', 'C']
+
+
+def test_symbols_become_links_but_not_in_code_or_headings(tmp_path):
+    here, there = notebook(tmp_path, '00_a.ipynb'), notebook(tmp_path, 'tutorials/b.ipynb')
+    where = dict(Thing=here)
+    assert link_symbols('see `Thing`', there, where) == 'see [`Thing`](../00_a.ipynb#thing)'
+    assert link_symbols('see `Thing`', here, where) == 'see [`Thing`](#thing)'
+    for s in ('# `Thing`', '```\n`Thing`\n```', '[`Thing`](x)', '`Other`'): assert link_symbols(s, there, where) == s
+
+
+def test_reading_order(tmp_path):
+    for n in ('40_d.ipynb', 'index.ipynb', 'tutorials/a.ipynb', '00_a.ipynb', '.hidden/x.ipynb', '_draft.ipynb'): notebook(tmp_path, n)
+    assert [p.relative_to(tmp_path).as_posix() for p in notebooks(tmp_path)] == ['index.ipynb', '00_a.ipynb', '40_d.ipynb', 'tutorials/a.ipynb']
+
+
+def test_card_of_a_class_has_its_arguments_and_methods():
+    made = card('InfSAttention', 'infsa.layers')
+    assert 'class InfSAttention(embed_dim, num_heads' in made and '| `rho` | `float` | `0.95` |' in made
+    assert '#### InfSAttention.forward' in made and 'source/layers.html#L-' in made
+    assert '| `mask` |' in arguments_table(__import__('infsa.graph', fromlist=['token_graph']).token_graph)
+
+
+def test_hidden_cells_stay_hidden_and_markdown_outputs_become_cells(tmp_path):
+    page = notebook(tmp_path, '00_a.ipynb', ('code', '#| default_exp graph'), ('md', '# Title'), ('code', '#| hide\nsecret = 1'), ('code', '#| export\ndef token_graph(): pass'),
+                    ('code', 'import os'), ('code', '#| echo: false\nshow()', result(text_markdown='| a |', text_plain='obj')), ('code', 'x', result(image_png=PNG, text_plain='<Figure>')))
+    cells = myst(page, {s: page for s in page.symbols})['cells']
+    everything = json.dumps(cells)
+    assert 'secret' not in everything and 'import os' not in everything and '<Figure>' not in everything
+    assert any(c['cell_type'] == 'markdown' and c['source'].startswith('### token_graph') for c in cells)
+    assert any(c['cell_type'] == 'markdown' and c['source'] == '| a |' for c in cells)
+    assert [c['metadata']['tags'] for c in cells if c['source'] == 'pass'] == [['remove-input']]
+
+
+def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):
+    page = notebook(tmp_path/'nbs', 'index.ipynb', ('md', '# T\n[next](00_a.ipynb)'), ('code', 'plot()', result(image_png=PNG)), ('code', 'y', result(text_plain='42')))
+    page.path = tmp_path/'nbs'/'index.ipynb'
+    first = readme(page, tmp_path)
+    assert first == readme(page, tmp_path)
+    assert '[next](nbs/00_a.ipynb)' in first and '```text\n42\n```' in first and 'index_files/index_1.png' in first
+    assert (tmp_path/'index_files'/'index_1.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_committed_readme_belongs_to_its_notebook(tmp_path):
+    assert (NBS.parent/'README.md').read_text(encoding='utf-8') == readme(Page(NBS/'index.ipynb'), tmp_path)
+
+
+@pytest.mark.parametrize('body, found', [
+    ('<a href="b.html#there">x</a><img src="p.png"><a href="https://example.org">out</a>', None),
+    ('<a href="c.html">x</a>', 'c.html does not exist'),
+    ('<a href="b.html#missing">x</a>', 'no such anchor'),
+    ('<img src="q.png">', 'q.png does not exist'),
+    ('<script src="https://cdn.example.org/x.js"></script>', 'from outside'),
+])
+def test_link_check(tmp_path, body, found):
+    (tmp_path/'a.html').write_text(body)
+    (tmp_path/'b.html').write_text('<p id="there">')
+    (tmp_path/'p.png').write_bytes(b'')
+    got = problems(tmp_path)
+    assert not got if found is None else len(got) == 1 and found in got[0]

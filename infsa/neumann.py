@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['check_rho', 'neumann_series', 'resolvent', 'truncation_bound', 'hops_for']
 
-# %% ../nbs/01_neumann.ipynb #e5195dfe
-import math, torch
+# %% ../nbs/01_neumann.ipynb #bb5f425f
+import math
+
+import torch
 from torch import Tensor
 
-# %% ../nbs/01_neumann.ipynb #f824f813
+# %% ../nbs/01_neumann.ipynb #24f69a0f
 def check_rho(rho:float|Tensor, # Discount per hop in (0, 1), a number or () or (H,)
               num_heads:int|None=None, # H, if it must match
              )->Tensor: # () or (H, 1, 1)

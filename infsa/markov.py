@@ -36,23 +36,19 @@ class AbsorbingChain:
         "Expected moves before absorption, the row sums of the fundamental matrix less the start."
         return resolvent(self.A, self.rho).sum(-1)
 
-# %% ../nbs/02_markov.ipynb #3ac6e149
-from fastcore.basics import patch
-
-# %% ../nbs/02_markov.ipynb #aec55259
-@patch
-def simulate(self:AbsorbingChain,
-             start:int, # Node where each walk starts
-             n_walks:int, # Number of walks, 1 or more
-             generator:torch.Generator|None=None, # Source of randomness
-            )->Tensor: # (n_walks, N) visits, the start included
+# %% ../nbs/02_markov.ipynb #d5448360
+def _simulate(self:AbsorbingChain,
+              start:int, # Node where each walk starts
+              n_walks:int, # Number of walks, 1 or more
+              generator:torch.Generator|None=None, # Source of randomness
+             )->Tensor: # (n_walks, N) visits, the start included
     "Run walks to absorption and count visits; raises ValueError if a row of rho·A sums above 1."
     N, R = len(self.M), self.absorption()
-    if not 0 <= start < N: raise ValueError(f"start must lie in 0..{N-1}, got {start}")
-    if n_walks < 1: raise ValueError(f"n_walks must be 1 or more, got {n_walks}")
-    if (R < -1e-12).any():
+    if not 0 <= start < N: raise ValueError(f'start must lie in 0..{N-1}, got {start}')
+    if n_walks < 1: raise ValueError(f'n_walks must be 1 or more, got {n_walks}')
+    if (R < -1e-12).any():  # rounding of a row that sums to one
         i = R.argmin().item()
-        raise ValueError(f"row {i} of rho·A sums to {1-R[i]:.6g}, above 1: no such chain exists, use .doob()")
+        raise ValueError(f'row {i} of rho·A sums to {1-R[i]:.6g}, above 1: no such chain exists, use .doob()')
     T = torch.cat([self.M, R.clamp(min=0)[:, None]], 1)  # (N, N+1)
     counts, walk = self.M.new_zeros(n_walks, N), torch.arange(n_walks, device=T.device)
     at = torch.full_like(walk, start)
@@ -62,13 +58,18 @@ def simulate(self:AbsorbingChain,
         walk, at = walk[at < N], at[at < N]
     return counts
 
-@patch
-def doob(self:AbsorbingChain)->tuple[AbsorbingChain,Tensor,Tensor]: # Chain on P at discount rho·lambda, h (N,), lambda
-    "Doob's transform P = A h_j / (lambda h_i); raises ValueError naming nodes where h is not positive."
+AbsorbingChain.simulate = _simulate
+
+# %% ../nbs/02_markov.ipynb #c4bd3155
+def _doob(self:AbsorbingChain)->tuple: # Chain on P at discount rho·lambda, h (N,), lambda ()
+    "Doob's transform P = A h_j / (lambda h_i); raises ValueError naming the nodes where h is zero."
     K = self.fundamental()
-    for _ in range(50): K = K @ K / torch.linalg.matrix_norm(K @ K)
+    for _ in range(50): K = K @ K / torch.linalg.matrix_norm(K @ K)  # powers leave the Perron vector
     h = K.sum(-1) / K.sum(-1).max()
     lam = (self.A @ h).sum() / h.sum()
-    bad = (h <= 1e-10).nonzero()[:, 0].tolist()
-    if lam <= 1e-12 or bad: raise ValueError(f"A needs a positive Perron vector, but it is not positive at nodes {bad}; restrict A to its support")
+    bad = (h <= 1e-10).nonzero()[:, 0].tolist()  # below the rounding of 50 squarings
+    if lam <= 1e-12 or bad:
+        raise ValueError(f'A needs a positive Perron vector, but it is zero at nodes {bad}; restrict A to the other nodes')
     return AbsorbingChain(self.A * h / h[:, None] / lam, self.rho*lam.item()), h, lam
+
+AbsorbingChain.doob = _doob

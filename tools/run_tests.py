@@ -19,7 +19,7 @@ def run_notebook(path, flags):
     code = f'import sys; from pathlib import Path; from nbdev.test import test_nb; sys.exit(not test_nb(Path(sys.argv[1]), force_flags={flags!r}.split())[0])'
     start = time.perf_counter()
     env = dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS='1', IN_TEST='1')
-    r = subprocess.run([sys.executable, '-W', 'ignore', '-c', code, str(path)], cwd=path.parent, env=env, capture_output=True, text=True)
+    r = subprocess.run([sys.executable, '-c', code, str(path)], cwd=path.parent, env=env, capture_output=True, text=True)
     return path, r.returncode == 0, time.perf_counter() - start, r.stdout + r.stderr
 
 

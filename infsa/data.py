@@ -51,7 +51,7 @@ class Layout:
 # %% ../nbs/30_data.ipynb #553de630
 _SUFFIXES = {'.jpeg', '.jpg', '.png', '.bmp', '.webp'}
 
-def _images(folder): return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES)
+def _images(folder): return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES and f.name[0] != '.')
 def _subdirs(folder): return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
 
 def _by_folder(folder, vocab):
@@ -60,14 +60,20 @@ def _by_folder(folder, vocab):
     if extra: raise ValueError(f'{folder/extra[0]}: class {extra[0]!r} of val is not in train ({len(extra)} such)')
     return [(f, i) for i, w in enumerate(vocab) if (folder/w).is_dir() for f in _images(folder/w)]
 
+def _truth(solution):
+    "{image: wnid} of the table `solution`, empty without one; an image without a class is left out."
+    if not solution.is_file(): return {}
+    try:
+        with open(solution, newline='', encoding='utf-8-sig') as f: rows = list(csv.DictReader(f))
+        return {r['ImageId']: p[0] for r in rows if (p := (r['PredictionString'] or '').split())}
+    except (KeyError, csv.Error, UnicodeDecodeError) as e: raise ValueError(f'{solution}: not a table of ImageId,PredictionString: {e!r}') from e
+
 def _flat_val(folder, vocab, solution, notes):
     "(file, label) of the images of a flat `folder`: labels from the table `solution`, else from box files."
-    with open(solution if solution.is_file() else os.devnull, newline='') as f:
-        truth = {r['ImageId']: r['PredictionString'].split()[0] for r in csv.DictReader(f)}
-    index, out = {w: i for i, w in enumerate(vocab)}, []
+    truth, index, out = _truth(solution), {w: i for i, w in enumerate(vocab)}, []
     for f in _images(folder):
         wnid, xml = truth.get(f.stem), notes/f'{f.stem}.xml'
-        if not truth and xml.is_file(): wnid = read_boxes(xml)['boxes'][0][0]
+        if not truth and xml.is_file(): wnid = next((b[0] for b in read_boxes(xml)['boxes']), None)
         if wnid is None: raise ValueError(f'{f}: no label for this val image in {solution} nor in {xml}')
         if wnid not in index: raise ValueError(f'{f}: class {wnid!r} of val is not in train')
         out.append((f, index[wnid]))
@@ -86,7 +92,7 @@ def _find_root(path):
 def find_layout(path, # Folder of a data set
                )->Layout:
     "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders."
-    kind, root = _find_root(Path(os.path.abspath(path)))
+    kind, root = _find_root(Path(os.path.abspath(Path(path).expanduser())))
     vocab = _subdirs(root/'train')
     train = _by_folder(root/'train', vocab)
     empty = sorted(set(range(len(vocab))) - {y for _, y in train})
@@ -94,11 +100,11 @@ def find_layout(path, # Folder of a data set
     if empty: raise FileNotFoundError(f'{root/"train"/vocab[empty[0]]}: no image in this class folder ({len(empty)} such)')
     base = root.parents[1] if kind == 'kaggle' else root
     notes, tables = base/'Annotations'/'CLS-LOC', base.parent if kind == 'kaggle' else base
-    if _subdirs(root/'val'): valid = _by_folder(root/'val', vocab)
-    else: valid = _flat_val(root/'val', vocab, tables/'LOC_val_solution.csv', notes/'val')
+    valid = _by_folder(root/'val', vocab) + _flat_val(root/'val', vocab, tables/'LOC_val_solution.csv', notes/'val')
     if not valid: raise FileNotFoundError(f'{root/"val"}: no image')
     mapping = tables/'LOC_synset_mapping.txt'
-    names = dict(l.split(maxsplit=1) for l in mapping.read_text().splitlines() if l.strip()) if mapping.is_file() else {}
+    lines = mapping.read_text(encoding='utf-8', errors='replace').splitlines() if mapping.is_file() else []
+    names = dict(l.split(maxsplit=1) for l in lines if len(l.split()) > 1)
     return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None, names)
 
 # %% ../nbs/30_data.ipynb #110e2bc1
@@ -224,9 +230,15 @@ def _default_tfms(img_size, crop_pct):
 def _check_dls(n, bs, img_size, crop_pct, num_workers):
     "One clear error for a setting that cannot work with `n` training images."
     for k, v, low in (('img_size', img_size, 1), ('bs', bs, 1), ('num_workers', num_workers, 0)):
-        if v is not None and not (isinstance(v, int) and v >= low): raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
+        if k == 'num_workers' and v is None: continue
+        if not (isinstance(v, int) and v >= low): raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
     if not 0 < crop_pct <= 1: raise ValueError(f'crop_pct={crop_pct!r}: must be in (0, 1]')
     if bs > n: raise ValueError(f'bs={bs}: more than the {n} training images, and the last incomplete batch is dropped; at most {n}')
+
+def _check_left(found, left, bad, vocab):
+    "One clear error when the unreadable images `bad` were all of a class among those `found`."
+    gone = sorted({y for _, y in found} - {y for _, y in left})
+    if gone: raise ValueError(f'{bad[0]}: no readable image is left of class {vocab[gone[0]]} in this folder ({len(gone)} such classes, {len(bad)} unreadable images)')
 
 def _finish(dls, lay, bad, seed):
     "Gives `dls` its classes, its list of bad files and the order that `seed` sets."
@@ -258,6 +270,7 @@ def imagenet_dls(path, # Folder that `find_layout` knows
     tfms, bad, dls = _default_tfms(img_size, crop_pct), [], []
     for k, (items, tfm) in enumerate(((lay.train, train_tfm or tfms[0]), (lay.valid, valid_tfm or tfms[1]))):
         items, images, wrong = _load(items, cache, skip_bad, progress)
+        _check_left((lay.train, lay.valid)[k], items, wrong, lay.vocab)
         if k == 0: _check_dls(len(items), bs, img_size, crop_pct, num_workers)
         bad += wrong
         dls.append(DataLoader(ImageDataset(items, tfm, images), bs=bs, shuffle=k == 0, drop_last=k == 0,

@@ -30,7 +30,7 @@ def token_graph(q:Tensor, # (..., N, D) queries
 # %% ../nbs/00_graph.ipynb #c812da18
 def frobenius_norm(A:Tensor, # (..., N, M)
                   )->Tensor: # (..., 1, 1), float32 or wider
-    "Frobenius norm over the last two axes, accumulated in float64; its gradient at zero is zero."
+    "Frobenius norm over the last two axes: rows in float32 or wider, their norms in float64; its gradient at zero is zero."
     wide = torch.promote_types(A.dtype, torch.float32)
     rows = torch.linalg.vector_norm(A, dim=-1, keepdim=True, dtype=wide)  # (..., N, 1)
     return torch.linalg.vector_norm(rows, dim=-2, keepdim=True, dtype=torch.float64).to(wide)
@@ -44,17 +44,18 @@ def frobenius_normalize(A:Tensor, # (..., N, M)
 
 # %% ../nbs/00_graph.ipynb #6c07d0a8
 def _check_square(A):
-    if A.ndim != 2 or A.shape[0] != A.shape[1] or not A.is_floating_point() or (A < 0).any():
-        raise ValueError(f'A must be a square matrix of non-negative floats, got shape {tuple(A.shape)}, {A.dtype}')
+    if A.ndim != 2 or A.shape[0] != A.shape[1] or A.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f'A must be a square matrix of float32 or float64, got shape {tuple(A.shape)}, {A.dtype}')
+    bad = A[~(A.isfinite() & (A >= 0))]
+    if len(bad): raise ValueError(f'A must be finite and non-negative, got {bad[0].item():.6g}')
 
 def katz_centrality(A:Tensor, # (N, N) non-negative
                     alpha:float, # Attenuation, in (0, 1/spectral radius)
                    )->Tensor: # (N,) discounted walks that start at each node, not normalised
     "Row sums of the sum over t >= 1 of (alpha A)^t, by one solve; raises ValueError where the series diverges."
     _check_square(A)
-    one = A.new_ones(len(A), 1)
-    c = (torch.linalg.solve(torch.eye(len(A)).to(A) - alpha*A, one) - one)[:, 0]
-    if alpha > 0 and c.isfinite().all() and (c >= 0).all(): return c  # a non-negative solution exists only below the radius
+    c, info = torch.linalg.solve_ex(torch.eye(len(A)).to(A) - alpha*A, alpha*A.sum(-1, keepdim=True))
+    if alpha > 0 and info == 0 and (c > -0.5).all(): return c[:, 0].clamp(min=0)  # a solution above -1 exists only below the radius
     raise ValueError(f'alpha must lie between 0 and 1/spectral radius = {1/torch.linalg.eigvals(A).abs().max().item():.4g}, got {alpha}')
 
 # %% ../nbs/00_graph.ipynb #a6728cb5
@@ -64,8 +65,8 @@ def pagerank(A:Tensor, # (N, N) non-negative
     "PageRank with uniform restart; from a row of zeros the walk jumps anywhere."
     _check_square(A)
     if not 0 < damping < 1: raise ValueError(f'damping must lie strictly between 0 and 1, got {damping}')
-    N, d = len(A), A.sum(-1, keepdim=True)
-    P = torch.where(d > 0, A / d.clamp(min=torch.finfo(A.dtype).tiny), 1/N)
+    N, rows = len(A), A.sum(-1, keepdim=True)
+    P = torch.where(rows > 0, A / rows.clamp(min=torch.finfo(A.dtype).tiny), 1/N)
     return torch.linalg.solve(torch.eye(N).to(A) - damping*P.mT, A.new_full((N, 1), (1-damping)/N))[:, 0]
 
 # %% ../nbs/00_graph.ipynb #842c8b9d
@@ -74,10 +75,10 @@ def eigenvector_centrality(A:Tensor, # (N, N) non-negative
     "Right eigenvector of the largest eigenvalue; transpose `A` for the left one. Raises ValueError where there is none to find."
     _check_square(A)
     if not (A > 0).any(): raise ValueError('A must have an edge, got a graph without any')
-    M = A / frobenius_norm(A)
-    M = M + torch.eye(len(A)).to(A)
+    wide = A.double()  # forty squarings in float32 would lose one of two equal halves
+    M = wide / frobenius_norm(wide) + torch.eye(len(A)).to(wide)
     for _ in range(40): M = M @ M; M = M / frobenius_norm(M)
     v = M.sum(-1) / torch.linalg.vector_norm(M.sum(-1))
-    Av, size = A @ v, frobenius_norm(A).item()
-    if v @ Av > 1e-9*size and torch.linalg.vector_norm(Av - (v @ Av)*v) < 1e-5*size: return v
+    shared = torch.linalg.matrix_norm(M - v[:, None]*(v @ M))  # a single eigenvector leaves a matrix of rank one
+    if v @ wide @ v > 1e-9*frobenius_norm(wide) and shared < 1e-5: return v.to(A.dtype)
     raise ValueError('A has no single dominant eigenvector: its largest eigenvalue is shared or zero')

@@ -32,6 +32,7 @@ def one_of(name:str, # Name of the argument, for the message
 def softmax_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, is_causal=False, query_padding_mask=None,
                       dropout_p=0., need_weights=False):
     "Fused scaled dot-product attention with the masks of this package; the dense form when the weights are asked for."
+    check_qkv(q, k, v)
     removed = edge_mask(q, k, key_padding_mask, attn_mask, is_causal, query_padding_mask)
     if not need_weights:
         return F.scaled_dot_product_attention(q, k, v, None if removed is None else ~removed, dropout_p)
@@ -46,6 +47,7 @@ def softmax_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, 
 def identity_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, is_causal=False, query_padding_mask=None,
                        dropout_p=0., need_weights=False):
     "No mixing: every token keeps its own value. The control that shows what mixing is worth."
+    check_qkv(q, k, v)
     if q.shape[2] != k.shape[2]: raise ValueError(f'identity needs as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
     w = torch.eye(q.shape[2], dtype=v.dtype, device=v.device).expand(*q.shape[:3], -1)
     removed = edge_mask(q, k, key_padding_mask, attn_mask, is_causal, query_padding_mask)
@@ -70,7 +72,9 @@ def _bool_mask(name:str, # Name of the argument, for the message
     "PyTorch's float masks, as long as they only keep or remove."
     if mask is None or not mask.is_floating_point(): return mask
     removed = mask == -torch.inf
-    if not (removed | (mask == 0)).all(): raise ValueError(f'{name}: a float mask may hold only 0 and -inf, since the token graph has no additive bias')
+    fits, message = (removed | (mask == 0)).all(), f'{name}: a float mask may hold only 0 and -inf, since the token graph has no additive bias'
+    if torch.compiler.is_compiling(): torch._assert_async(fits, message)
+    elif not fits: raise ValueError(message)
     return removed
 
 # %% ../nbs/20_layers.ipynb #24317fb0
@@ -80,7 +84,8 @@ class _Projections(nn.Module):
         super().__init__()
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
             raise ValueError(f'num_heads must divide embed_dim, got num_heads={num_heads}, embed_dim={embed_dim}')
-        self.embed_dim, self.num_heads, self.kdim, self.vdim = embed_dim, num_heads, kdim or embed_dim, vdim or embed_dim
+        self.embed_dim, self.num_heads, self.kdim, self.vdim = embed_dim, num_heads, *(embed_dim if d is None else d for d in (kdim, vdim))
+        if min(self.kdim, self.vdim) < 1: raise ValueError(f'kdim and vdim must be at least 1, got {kdim} and {vdim}')
         self.stacked = self.kdim == self.vdim == embed_dim
         shapes = dict(in_proj_weight=3*embed_dim) if self.stacked else dict(q_proj_weight=embed_dim, k_proj_weight=embed_dim, v_proj_weight=embed_dim)
         for n, rows in shapes.items():
@@ -101,6 +106,8 @@ class _Projections(nn.Module):
 # %% ../nbs/20_layers.ipynb #49d49e1f
 class _Mixer(_Projections):
     "Projects, mixes by the variant and projects back; batch first."
+    _qkv_same_embed_dim = False  # keeps PyTorch's fused encoder, which computes softmax, away
+
     @property
     def rho(self)->Tensor: # (H,) discount per head; ones where the variant has none
         if self.rho_logit is None: return torch.ones(self.num_heads, device=self.out_proj.weight.device)
@@ -115,7 +122,9 @@ class _Mixer(_Projections):
                                         self.rho, self.num_heads, kpm, dropout_p=p, need_weights=need_weights)
             return out if need_weights else (out, None)
         q, k, v = self.project(*xs)
-        if attn_mask is not None and attn_mask.ndim == 3: attn_mask = attn_mask.unflatten(0, (-1, self.num_heads))
+        if attn_mask is not None and attn_mask.ndim == 3:
+            check_mask('attn_mask', attn_mask, (q.shape[0]*self.num_heads, q.shape[2], k.shape[2]), exact=True)
+            attn_mask = attn_mask.unflatten(0, (-1, self.num_heads))
         out = VARIANTS[self.variant](q, k, v, self.rho, kpm, attn_mask=attn_mask, is_causal=is_causal, dropout_p=p,
                                      query_padding_mask=kpm if is_self else None, need_weights=need_weights)
         out, w = out if need_weights else (out, None)

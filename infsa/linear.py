@@ -89,6 +89,9 @@ def linear_infsa(q:Tensor, # (B, H, N, D) queries
 
 # %% ../nbs/11_linear.ipynb #744bd16d
 def _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, H):
+    amp = torch.is_autocast_enabled(x.device.type) if torch.amp.is_autocast_available(x.device.type) else False
+    if not x.is_floating_point() or (x.dtype != in_proj_weight.dtype and not amp):
+        raise ValueError(f'x must be floating and, outside autocast, of the type of in_proj_weight, {in_proj_weight.dtype}; got {x.dtype}')
     if x.ndim != 3: raise ValueError(f'x must have 3 axes (B, N, C), got shape {tuple(x.shape)}')
     C = x.shape[2]
     if H < 1 or C % H: raise ValueError(f'num_heads must divide the width of x, got num_heads={H}, width {C}')

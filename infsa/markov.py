@@ -67,8 +67,9 @@ def _doob(self:AbsorbingChain)->tuple: # Chain on P at discount rho·lambda, h (
     for _ in range(50): K = K @ K / torch.linalg.matrix_norm(K @ K)  # powers leave the Perron vector
     h = K.sum(-1) / K.sum(-1).max()
     lam = (self.A @ h).sum() / h.sum()
+    if lam <= 1e-12: raise ValueError('A needs a cycle: its largest eigenvalue is zero, and so is every long walk')
     bad = (h <= 1e-10).nonzero()[:, 0].tolist()  # below the rounding of 50 squarings
-    if lam <= 1e-12 or bad:
+    if bad:
         raise ValueError(f'A needs a positive Perron vector, but it is zero at nodes {bad}; restrict A to the other nodes')
     return AbsorbingChain(self.A * h / h[:, None] / lam, self.rho*lam.item()), h, lam
 

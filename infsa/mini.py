@@ -133,8 +133,8 @@ def _write_split(top, split, n, rng, photos, inks, progress):
 
 # %% ../nbs/29_mini.ipynb #ff17d74a
 def _listing(top):
-    "Digest of the names and sizes of the files below `top`, the manifest apart."
-    files = sorted((Path(d, f).relative_to(top).as_posix(), os.path.getsize(Path(d, f))) for d, _, fs in os.walk(top) for f in fs)
+    "Digest of the names and sizes of the files below `top`; the manifest and hidden files apart."
+    files = sorted((Path(d, f).relative_to(top).as_posix(), os.path.getsize(Path(d, f))) for d, _, fs in os.walk(top) for f in fs if f[0] != '.')
     return hashlib.sha256(repr([o for o in files if o[0] != 'manifest.json']).encode()).hexdigest()
 
 def _intact(top, settings):
@@ -178,6 +178,7 @@ def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `
     "Writes a ten-class ILSVRC tree from real pixels, once, and returns where it is."
     for k, v in dict(n_train=n_train, n_valid=n_valid).items():
         if not (isinstance(v, int) and v >= 10): raise ValueError(f'{k}={v!r}: a whole number, at least 10 (one image of each class)')
+    if not (isinstance(seed, int) and seed >= 0): raise ValueError(f'seed={seed!r}: a whole number, at least 0')
     settings = dict(version=_VERSION, n_train=n_train, n_valid=n_valid, seed=seed, side=_SIDE)
     standard = (n_train, n_valid, seed) == (12_000, 2_000, 0)
     top = data_root(root)/('mini_imagenet' if standard else f'mini_imagenet_{n_train}_{n_valid}_{seed}')

@@ -27,6 +27,7 @@ def check_rho(rho:float|Tensor, # Discount per hop in (0, 1), a number or () or 
 # %% ../nbs/01_neumann.ipynb #2138dcac
 def _square(A, rho):
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]: raise ValueError(f"A must be (..., N, N), got {tuple(A.shape)}")
+    if not A.is_floating_point(): raise ValueError(f"A must be a floating tensor, got {A.dtype}")
     r = check_rho(rho, A.shape[-3] if A.ndim > 2 else None)
     if r.ndim and A.ndim < 3: raise ValueError(f"rho of shape ({len(r)},) needs A of shape (..., H, N, N), got {tuple(A.shape)}")
     return r.to(A) * A
@@ -66,7 +67,7 @@ def hops_for(rho:float, # Discount in (0, 1)
              tol:float, # Remainder allowed, above 0
             )->int: # Smallest number of hops, 1 or more
     "Fewest hops whose `truncation_bound` is at most `tol`."
-    check_rho(rho)
+    if check_rho(rho).ndim: raise ValueError(f"rho must be one number, got shape {tuple(rho.shape)}")
     if not 0 < tol < math.inf: raise ValueError(f"tol must be above 0 and finite, got {tol}")
     rho = float(rho)
     hops = max(1, math.ceil(math.log(tol*(1-rho)) / math.log(rho)) - 1)

@@ -47,9 +47,13 @@ class Recipe:
     def __post_init__(self):
         one_of('augmentation', self.augmentation, AUGMENTATIONS)
         for name, least in dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0, cutmix=0, clip=0).items():
-            if not getattr(self, name) >= least: raise ValueError(f'{name} must be at least {least}, got {getattr(self, name)}')
+            value, whole = getattr(self, name), name in ('epochs', 'bs', 'img_size')
+            if not (isinstance(value, int if whole else (int, float)) and value >= least):
+                raise ValueError(f'{name} must be a {"whole " if whole else ""}number, at least {least}, got {value!r}')
         for name in ('label_smoothing', 'drop_path'):
             if not 0 <= getattr(self, name) < 1: raise ValueError(f'{name} must lie in [0, 1), got {getattr(self, name)}')
+        if not 0 < self.crop_pct <= 1: raise ValueError(f'crop_pct must lie in (0, 1], got {self.crop_pct}')
+        if self.min_lr > self.lr: raise ValueError(f'min_lr must be at most lr, got {self.min_lr} and {self.lr}')
 
 RECIPES = dict(mini=Recipe(),
                deit=Recipe(epochs=300, bs=1024, lr=1e-3, warmup=5, drop_path=0.1, mixup=0.8, cutmix=1., clip=0, augmentation='deit', img_size=224,
@@ -107,12 +111,14 @@ class Timing(Callback):
         self.rho.append([b.attn.rho.detach().tolist() for b in blocks if b.attn.rho_logit is not None])
 
 class BarText(Callback):
-    "Writes loss and last validation accuracy beside fastai's progress bar."
+    "Writes loss, last validation accuracy and the time left of the whole training beside fastai's progress bar."
     order = 61
+    def before_fit(self): self.start = time.perf_counter()
     def after_batch(self):
         if not hasattr(self, 'progress') or not hasattr(self, 'smooth_loss'): return
-        rows = self.recorder.values
-        self.progress.pbar.comment = f'loss {self.smooth_loss.item():.3f}' + (f', accuracy {rows[-1][2]:.1%}' if rows else '')
+        rows, left = self.recorder.values, (time.perf_counter() - self.start)*(1/self.pct_train - 1)
+        seen = f', accuracy {rows[-1][2]:.1%}' if rows else ''
+        self.progress.pbar.comment = f'loss {self.smooth_loss.item():.3f}{seen}, {left//60:.0f}:{left%60:02.0f} left in all'
 
 # %% ../nbs/32_recipe.ipynb #608d29f9
 def make_learner(dls, # fastai DataLoaders

@@ -41,6 +41,7 @@ class Block(nn.Module):
                  drop_path:float=0., # Probability that an image skips a branch
                  **kwargs): # Passed to `InfSAttention`
         super().__init__()
+        if int(dim*mlp_ratio) < 1: raise ValueError(f'mlp_ratio must give a width of at least 1, got {mlp_ratio}')
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attn = InfSAttention(dim, num_heads, variant, **kwargs)
         self.mlp = nn.Sequential(nn.Linear(dim, int(dim*mlp_ratio)), nn.GELU(), nn.Linear(int(dim*mlp_ratio), dim))
@@ -62,6 +63,7 @@ class _PatchTokens(nn.Module):
     "Patches as tokens behind a class token, with learned positions that follow the image's grid."
     def __init__(self, img_size, patch_size, dim, in_chans):
         super().__init__()
+        if patch_size < 1 or in_chans < 1: raise ValueError(f'patch_size and in_chans must be at least 1, got {patch_size} and {in_chans}')
         self.img_size, self.patch_size, self.in_chans = _pair('img_size', img_size), patch_size, in_chans
         self.grid = self._grid(*self.img_size)
         self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, patch_size)
@@ -79,9 +81,10 @@ class _PatchTokens(nn.Module):
         if images.ndim != 4 or images.shape[1] != self.in_chans: raise ValueError(f'images must have shape (B, {self.in_chans}, height, width), got {tuple(images.shape)}')
         grid, cls_pos, pos = self._grid(*images.shape[2:]), self.pos_embed[:, :1], self.pos_embed[:, 1:]
         if grid != self.grid:
-            pos = F.interpolate(pos.mT.unflatten(2, self.grid), grid, mode='bicubic', antialias=True).flatten(2).mT
+            wide = pos.to(torch.promote_types(pos.dtype, torch.float32))  # half types have no bicubic kernel
+            pos = F.interpolate(wide.mT.unflatten(2, self.grid), grid, mode='bicubic', antialias=True).flatten(2).mT.to(pos.dtype)
         x = self.patch_embed(images).flatten(2).mT + pos  # (B, patches, C)
-        return torch.cat([(self.cls_token + cls_pos).expand(len(x), -1, -1), x], 1)
+        return torch.cat([(self.cls_token + cls_pos).expand(x.shape[0], -1, -1), x], 1)
 
 # %% ../nbs/21_vit.ipynb #ee13270a
 def _init_weights(model):
@@ -111,6 +114,7 @@ class InfViT(_PatchTokens):
         super().__init__(img_size, patch_size, dim, in_chans)
         if depth < 1 or num_classes < 1: raise ValueError(f'depth and num_classes must be at least 1, got {depth} and {num_classes}')
         self.pool = one_of('pool', pool, ['token', 'mean'])
+        if not 0 <= drop_path < 1: raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
         rates = [drop_path*i/max(depth - 1, 1) for i in range(depth)]
         self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, variant, r, **kwargs) for r in rates)
         self.norm = nn.LayerNorm(dim)

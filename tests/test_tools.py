@@ -1,5 +1,5 @@
 "The tools that turn notebooks into the site and the README, on small notebooks made here."
-import base64, json, sys
+import base64, json, shutil, sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
 from check_links import problems
 from pages import NBS, Page, arguments_table, card, directives, link_symbols, myst, notebooks, public_names
 from readme import readme
+from run_nbs import run
 
 PNG = base64.b64encode(b'\x89PNG not really').decode()
 
@@ -62,6 +63,20 @@ def test_hidden_cells_stay_hidden_and_markdown_outputs_become_cells(tmp_path):
     assert any(c['cell_type'] == 'markdown' and c['source'].startswith('### token_graph') for c in cells)
     assert any(c['cell_type'] == 'markdown' and c['source'] == '| a |' for c in cells)
     assert [c['metadata']['tags'] for c in cells if c['source'] == 'pass'] == [['remove-input']]
+
+
+def test_imports_are_left_out_unless_the_cell_asks_to_be_seen(tmp_path):
+    page = notebook(tmp_path, '00_a.ipynb', ('code', 'import os'), ('code', '#| echo: true\nimport sys'))
+    assert [c['source'] for c in myst(page, {})['cells']] == ['import sys']
+
+
+def test_running_a_notebook_replaces_old_outputs_and_keeps_those_of_flagged_cells():
+    folder = NBS/'_test_run'  # settings.ini must lie above
+    try:
+        page = notebook(folder, 'a.ipynb', ('code', 'x = 1', result(text_plain='old')), ('code', 'x + 1', result(text_plain='old')), ('code', '#| slow\n1/0', result(text_plain='kept')))
+        run(page.path)
+        assert [[o['data']['text/plain'] for o in c['outputs']] for c in Page(page.path, folder).cells] == [[], [['2']], ['kept']]
+    finally: shutil.rmtree(folder)
 
 
 def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):

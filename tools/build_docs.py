@@ -42,14 +42,16 @@ def main():
     pages = [Page(p) for p in notebooks()]
     if not pages or pages[0].name != 'index.ipynb': sys.exit('build_docs: nbs/index.ipynb is missing')
     where = {s: p for p in pages for s in p.symbols}
-    build, site, src = ROOT/'_build', ROOT/'_docs', ROOT/'_build'/'src'
+    build, site = ROOT/'_build', ROOT/'_docs'
+    src, made = build/'src', build/'html'  # myst-nb leaves a folder beside its output: let that be below _build
     for folder in (build, site): shutil.rmtree(folder, ignore_errors=True)
     for p in pages:
         target = src/p.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(myst(p, where, toctree(pages) if p.name == 'index.ipynb' else '')), encoding='utf-8')
-    sphinx = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-E', '-c', ROOT/'docs', '-b', 'html', '-d', build/'doctrees', src, site]
+    sphinx = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-E', '-c', ROOT/'docs', '-b', 'html', '-d', build/'doctrees', src, made]
     if subprocess.run(sphinx, cwd=build).returncode: sys.exit('build_docs: Sphinx found the problems above')
+    made.rename(site)
     write_sources(site/'source')
     (site/'.nojekyll').touch()
     if broken := problems(site): sys.exit('\n'.join(['build_docs: links that do not hold', *broken]))

@@ -111,7 +111,7 @@ def visible(page):
             imports = all(isinstance(n, (ast.Import, ast.ImportFrom, ast.With)) for n in ast.parse(code).body)
             yield 'code', code, outputs, imports or len(code.splitlines()) > 12
         elif found.get('echo') == 'false': yield 'code', '', outputs, False
-        elif not all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.parse(re.sub(r'^[%!].*$', 'pass', code, flags=re.M)).body) or outputs:
+        elif found.get('echo') == 'true' or not all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.parse(re.sub(r'^[%!].*$', 'pass', code, flags=re.M)).body) or outputs:
             yield 'code', code, outputs, bool(set(FLAGS) & set(found))
 
 

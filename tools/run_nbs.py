@@ -26,6 +26,8 @@ def run(path, flags=()):
     path = Path(path).resolve()
     nb = read_nb(path)
     kept = {c.id: c.get('outputs', []) for c in nb.cells if c.cell_type == 'code' and skipped(c, flags)}
+    for c in nb.cells:
+        if c.cell_type == 'code': c['outputs'] = []  # the shell leaves old outputs in a cell that now has none
     with working_directory(path.parent):
         shell = CaptureShell(str(path))
         shell.run_all(nb, exc_stop=True, preproc=lambda c: skipped(c, flags))

@@ -16,7 +16,8 @@ def workers():
 
 def run_notebook(path, flags):
     "Run one notebook in its own process; return (path, passed, seconds, output)."
-    code = f'import sys; from pathlib import Path; from nbdev.test import test_nb; sys.exit(not test_nb(Path(sys.argv[1]), force_flags={flags!r}.split())[0])'
+    code = ('import sys; from pathlib import Path; from nbdev.config import get_config; from nbdev.test import test_nb; '
+            f'sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=get_config().tst_flags.split(), force_flags={flags!r}.split())[0])')
     start = time.perf_counter()
     env = dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS='1', IN_TEST='1')
     r = subprocess.run([sys.executable, '-c', code, str(path)], cwd=path.parent, env=env, capture_output=True, text=True)

@@ -32,7 +32,8 @@ def save_model(model:nn.Module, # From `create_model`
                name:str, # Name given to `create_model`
                vocab, # Class identifiers in order, such as wnids
                names=None, # What people call them; `vocab` if None
-               **overrides): # Arguments given to `create_model`
+               **overrides # Arguments given to `create_model`
+              ):
     "Write the weights with all that is needed to make the model again."
     meta = dict(model=name, overrides=overrides, vocab=list(vocab), names=list(names or vocab))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file, {k: json.dumps(v) for k, v in meta.items()})
@@ -120,12 +121,24 @@ def _log_line(learner, row):
     shown = [f'{v:.4g}' if isinstance(v, float) else str(v) for v in [row[0] + 1, *row[1:]]]
     print(', '.join(f'{n} {v}' for n, v in zip(learner.recorder.metric_names, shown)), flush=True)
 
+def _lines_for_bars(learner):
+    "Lets `learner` print a line an epoch instead of bars."
+    learner.remove_cb(ProgressCallback)
+    learner.logger = partial(_log_line, learner)
+
+# %% ../nbs/40_train.ipynb #f45685fe
 def _write_json(file, obj): Path(file).write_text(json.dumps(obj, indent=1) + '\n')
 
 def _save_figure(file, axs):
     fig = axs.flat[0].figure
     fig.savefig(file, dpi=100)
     plt.close(fig)
+
+def _start_run(out, config):
+    "Makes the folder `out`, without the summary of an earlier run in it, and writes the settings down."
+    out.mkdir(parents=True, exist_ok=True)
+    for f in ('summary.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
+    _write_json(out/'config.json', config)
 
 # %% ../nbs/40_train.ipynb #7b0b1ddd
 def _save_run(learner, config, finished):
@@ -153,7 +166,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           num_workers:int|None=None, # Decoding processes; None: chosen by `imagenet_dls`
           skip_bad:bool=False, # Go on past unreadable images, counted
           force:bool=False, # Overwrite a finished run
-         progress:bool=True, # Bars of progress; False: a line an epoch
+          progress:bool=True, # Bars of progress; False: a line an epoch
          )->dict: # What stands in `summary.json`, and `out`
     """Train a model and leave config, history, weights, curves, token weights and summary in a folder.
 
@@ -165,19 +178,14 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     data = mini_imagenet(progress=progress) if data is None else Path(data)
     dls = imagenet_dls(data, recipe.img_size, recipe.bs, train_transform(recipe.augmentation, recipe.img_size), crop_pct=recipe.crop_pct,
                        num_workers=num_workers, skip_bad=skip_bad, seed=seed, device=device, progress=progress)
-    if recipe.bs > len(dls.train_ds): raise ValueError(f'bs must be at most the number of training images, {len(dls.train_ds)}, got {recipe.bs}')
     set_seed(seed, reproducible=True)
     overrides = dict(img_size=recipe.img_size, num_classes=dls.c, drop_path=recipe.drop_path)
     net = create_model(model, **overrides)
-    out.mkdir(parents=True, exist_ok=True)
-    for f in ('summary.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
     config = dict(model=model, overrides=overrides, data=str(data), images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed, device=str(dls.device),
                   num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad, recipe=asdict(recipe), environment=environment())
-    _write_json(out/'config.json', config)
+    _start_run(out, config)
     learner = make_learner(dls, net, recipe, out)
-    if not progress:
-        learner.remove_cb(ProgressCallback)
-        learner.logger = partial(_log_line, learner)
+    if not progress: _lines_for_bars(learner)
     return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))
 
 # %% ../nbs/40_train.ipynb #e1ea8ba7

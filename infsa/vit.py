@@ -39,7 +39,8 @@ class Block(nn.Module):
                  mlp_ratio:float=4., # Width of the MLP over `dim`
                  variant:str='linear', # How tokens are mixed
                  drop_path:float=0., # Probability that an image skips a branch
-                 **kwargs): # Passed to `InfSAttention`
+                 **kwargs # Passed to `InfSAttention`
+                ):
         super().__init__()
         if int(dim*mlp_ratio) < 1: raise ValueError(f'mlp_ratio must give a width of at least 1, got {mlp_ratio}')
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
@@ -110,7 +111,8 @@ class InfViT(_PatchTokens):
                  in_chans:int=3, # Channels of an image
                  pool:str='token', # What the head reads: the class 'token', or the 'mean' of the patches
                  representation:bool=False, # Whether a layer of width `dim` and tanh stands before the head
-                 **kwargs): # Passed to `InfSAttention`, such as `rho`, `learn_rho`, `dropout`
+                 **kwargs # Passed to `InfSAttention`, such as `rho`, `learn_rho`, `dropout`
+                ):
         super().__init__(img_size, patch_size, dim, in_chans)
         if depth < 1 or num_classes < 1: raise ValueError(f'depth and num_classes must be at least 1, got {depth} and {num_classes}')
         self.pool = one_of('pool', pool, ['token', 'mean'])

@@ -116,9 +116,9 @@ class BarText(Callback):
     def before_fit(self): self.start = time.perf_counter()
     def after_batch(self):
         if not hasattr(self, 'progress') or not hasattr(self, 'smooth_loss'): return
-        rows, left = self.recorder.values, (time.perf_counter() - self.start)*(1/self.pct_train - 1)
+        rows, left = self.recorder.values, max(0, round((time.perf_counter() - self.start)*(1/self.pct_train - 1)))
         seen = f', accuracy {rows[-1][2]:.1%}' if rows else ''
-        self.progress.pbar.comment = f'loss {self.smooth_loss.item():.3f}{seen}, {left//60:.0f}:{left%60:02.0f} left in all'
+        self.progress.pbar.comment = f'loss {self.smooth_loss.item():.3f}{seen}, {left//60}:{left%60:02d} left in all'
 
 # %% ../nbs/32_recipe.ipynb #608d29f9
 def make_learner(dls, # fastai DataLoaders

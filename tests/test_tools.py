@@ -39,6 +39,9 @@ def test_symbols_become_links_but_not_in_code_or_headings(tmp_path):
     where = dict(Thing=here)
     assert link_symbols('see `Thing`', there, where) == 'see [`Thing`](../00_a.ipynb#thing)'
     assert link_symbols('see `Thing`', here, where) == 'see [`Thing`](#thing)'
+    where['00_a'] = here
+    assert link_symbols('see `00_a`', there, where) == 'see [`00_a`](../00_a.ipynb)'
+    assert link_symbols('see `00_a`', here, where) == 'see `00_a`'
     for s in ('# `Thing`', '```\n`Thing`\n```', '[`Thing`](x)', '`Other`'): assert link_symbols(s, there, where) == s
 
 

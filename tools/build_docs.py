@@ -41,7 +41,7 @@ def write_sources(folder):
 def main():
     pages = [Page(p) for p in notebooks()]
     if not pages or pages[0].name != 'index.ipynb': sys.exit('build_docs: nbs/index.ipynb is missing')
-    where = {s: p for p in pages for s in p.symbols}
+    where = {**{p.path.stem: p for p in pages[1:]}, **{s: p for p in pages for s in p.symbols}}
     build, site = ROOT/'_build', ROOT/'_docs'
     src, made = build/'src', build/'html'  # myst-nb leaves a folder beside its output: let that be below _build
     for folder in (build, site): shutil.rmtree(folder, ignore_errors=True)

@@ -44,10 +44,11 @@ class Page:
 
 
 def link_symbols(markdown, page, where):
-    "Turn `name` in backticks into a link to its definition; `where` maps names to pages. Code fences and headings stay."
+    "Turn `name` in backticks into a link: a symbol to its definition, a notebook to its page, by `where`. Code fences and headings stay."
     def link(m):
         target = where.get(m[1])
         if target is None: return m[0]
+        if m[1] == target.path.stem: return m[0] if target is page else f'[`{m[1]}`]({relative(target, page)})'
         return f'[`{m[1]}`]({"" if target is page else relative(target, page)}#{m[1].lower()})'
     parts = re.split(r'(^```.*?^```|^#.*?$)', markdown, flags=re.M | re.S)
     return ''.join(p if i % 2 else re.sub(r'(?<![\[`])`(\w+)`(?!`|\])', link, p) for i, p in enumerate(parts))

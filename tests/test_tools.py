@@ -57,6 +57,12 @@ def test_card_of_a_class_has_its_arguments_and_methods():
     assert '| `mask` |' in arguments_table(__import__('infsa.graph', fromlist=['token_graph']).token_graph)
 
 
+def test_collected_arguments_have_their_stars_and_words():
+    assert '| `**overrides` |' in card('create_model', 'infsa.vit') and 'create_model(name, **overrides)' in card('create_model', 'infsa.vit')
+    returns = [l for l in card('create_model', 'infsa.vit').splitlines() if l.startswith('| **returns**')]
+    assert not returns or 'replace' not in returns[0]
+
+
 def test_hidden_cells_stay_hidden_and_markdown_outputs_become_cells(tmp_path):
     page = notebook(tmp_path, '00_a.ipynb', ('code', '#| default_exp graph'), ('md', '# Title'), ('code', '#| hide\nsecret = 1'), ('code', '#| export\ndef token_graph(): pass'),
                     ('code', 'import os'), ('code', '#| echo: false\nshow()', result(text_markdown='| a |', text_plain='obj')), ('code', 'x', result(image_png=PNG, text_plain='<Figure>')))

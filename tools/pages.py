@@ -62,17 +62,22 @@ def cell_of_table(value):
     return str(value).replace('|', '\\|').replace('\n', ' ')
 
 
+def starred(name, kind):
+    "The name of a parameter as a signature writes it."
+    return {inspect.Parameter.VAR_POSITIONAL: '*', inspect.Parameter.VAR_KEYWORD: '**'}.get(kind, '') + name
+
+
 def arguments_table(symbol):
     "Arguments of a function or class with their types, defaults and docments; empty when nothing is said of any."
     from fastcore.docments import docments
-    try: found = docments(symbol, full=True, returns=True)
+    try: found = docments(symbol, full=True, returns=True, args_kwargs=True)
     except (TypeError, ValueError, OSError): return ''
     rows = []
     for name, d in found.items():
         kind = '' if d.anno is inspect.Parameter.empty or d.anno is None else getattr(d.anno, '__name__', str(d.anno)) if isinstance(d.anno, type) else str(d.anno)
         default = '' if d.default is inspect.Parameter.empty else repr(d.default)
         if name == 'return': name, default = '**returns**', ''
-        else: name = f'`{name}`'
+        else: name = f'`{starred(name, d.kind)}`'
         if name != '`self`' and (d.docment or name != '**returns**'): rows.append((name, kind, default, d.docment or ''))
     if not any(r[3] for r in rows): return ''
     code = lambda v: f'`{cell_of_table(v)}`' if v else ''
@@ -85,7 +90,7 @@ def card(name, module, level=3):
     for part in name.split('.'): symbol = owner = inspect.getattr_static(owner, part)
     if isinstance(symbol, property): symbol = symbol.fget
     line = inspect.getsourcelines(inspect.unwrap(symbol))[1]
-    try: bare = ', '.join(p for p in inspect.signature(symbol).parameters if p != 'self')
+    try: bare = ', '.join(starred(n, p.kind) for n, p in inspect.signature(symbol).parameters.items() if n != 'self')
     except ValueError: bare = '...'  # an exception without a signature of its own
     doc = inspect.cleandoc(symbol.__doc__ or '')
     if doc.startswith(f'{name}('): doc = ''  # what a dataclass writes for want of a docstring

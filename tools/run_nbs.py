@@ -3,6 +3,7 @@ import argparse, os, sys
 from pathlib import Path
 
 os.environ.setdefault('MPLBACKEND', 'agg')
+os.environ.setdefault('COLUMNS', '100')  # width of a command's help
 
 from execnb.nbio import read_nb, write_nb
 from execnb.shell import CaptureShell

@@ -48,6 +48,7 @@ class Recipe:
         one_of('augmentation', self.augmentation, AUGMENTATIONS)
         for name, least in dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0, cutmix=0, clip=0).items():
             value, whole = getattr(self, name), name in ('epochs', 'bs', 'img_size')
+            if value == float('inf'): raise ValueError(f'{name} must be finite, got {value}')
             if not (isinstance(value, int if whole else (int, float)) and value >= least):
                 raise ValueError(f'{name} must be a {"whole " if whole else ""}number, at least {least}, got {value!r}')
         for name in ('label_smoothing', 'drop_path'):

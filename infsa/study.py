@@ -25,7 +25,7 @@ def study(models:list, # Names for `create_model`
     def run(job):
         folder = Path(runs)/f'{job[0]}-seed{job[1]}'
         if not (folder/'summary.json').exists():
-            cmd = [sys.executable, '-c', 'import sys; from infsa.train import main; sys.exit(main())', '--model', job[0], '--seed', str(job[1]), '--out', str(folder), *args]
+            cmd = [sys.executable, '-c', 'import sys; from infsa.train import main; sys.exit(main())', '--model', job[0], '--seed', str(job[1]), '--out', str(folder), '--force', *args]
             r = subprocess.run(cmd, env=dict(os.environ, OMP_NUM_THREADS=threads, MPLBACKEND='agg'), capture_output=True, text=True)
             if r.returncode: raise RuntimeError(f'{job[0]}, seed {job[1]}, ended with {r.returncode}: {(r.stderr.strip().splitlines() or ["no message"])[-1]}')
         return json.loads((folder/'summary.json').read_text())

@@ -6,7 +6,8 @@
 __all__ = ['save_model', 'load_model', 'plot_curves', 'plot_token_weights', 'environment', 'train', 'main']
 
 # %% ../nbs/40_train.ipynb #d4d6bcc0
-import argparse, json, os, platform, subprocess, sys
+import argparse, json, os, platform, signal, subprocess, sys, threading
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from functools import partial
 from importlib.metadata import version
@@ -107,8 +108,12 @@ def _run_folder(out, model, seed, force):
         stem, n = f'{model}-seed{seed}', 1
         while (Path('runs')/(stem if n == 1 else f'{stem}-{n}')).exists(): n += 1
         out = Path('runs')/(stem if n == 1 else f'{stem}-{n}')
-    out = Path(out)
-    if (out/'summary.json').exists() and not force: raise FileExistsError(f'{out} holds a finished run; choose another --out or pass --force')
+    out = Path(out).expanduser()
+    for f, kind in (('summary.json', 'a finished'), ('interrupted.json', 'an interrupted')):
+        if (out/f).exists() and not force: raise FileExistsError(f'{out} holds {kind} run; choose another --out or pass --force')
+    there = next(p for p in (out, *out.absolute().parents) if p.exists())
+    if not there.is_dir(): raise FileExistsError(f'out: {there} is a file, so no run folder can be made at {out}')
+    if not os.access(there, os.W_OK): raise PermissionError(f'out: {there} is not writable, so no run folder can be made at {out}')
     return out
 
 # %% ../nbs/40_train.ipynb #f6d0116b
@@ -134,13 +139,24 @@ def _save_figure(file, axs):
     fig.savefig(file, dpi=100)
     plt.close(fig)
 
+_FILES = 'summary.json', 'interrupted.json', 'model.safetensors', 'history.csv', 'curves.png', 'attention.png'  # the marks first
+
 def _start_run(out, config):
-    "Makes the folder `out`, without the summary of an earlier run in it, and writes the settings down."
+    "Makes the folder `out`, without what an earlier run left in it, and writes the settings down."
     out.mkdir(parents=True, exist_ok=True)
-    for f in ('summary.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
+    for f in _FILES: (out/f).unlink(missing_ok=True)
     _write_json(out/'config.json', config)
 
 # %% ../nbs/40_train.ipynb #7b0b1ddd
+@contextmanager
+def _no_interrupt():
+    "Ctrl-C does nothing inside: a second, impatient one would lose the files that the first is having written."
+    if threading.current_thread() is not threading.main_thread(): yield; return  # only the main thread is interrupted
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try: yield
+    finally: signal.signal(signal.SIGINT, old)
+
+@_no_interrupt()
 def _save_run(learner, config, finished):
     "Write weights, pictures and summary of a run into its folder; `summary.json`, last, marks a finished run."
     out, dls, model, history = learner.path, learner.dls, learner.model.cpu().eval(), _history(learner)
@@ -156,6 +172,24 @@ def _save_run(learner, config, finished):
     _write_json(out/('summary.json' if finished else 'interrupted.json'), summary)
     return summary
 
+# %% ../nbs/40_train.ipynb #052d5977
+def _reason(e):
+    "What an error says without what fastai or a decoding process put around it."
+    lines = str(e).strip().splitlines() or [type(e).__name__]
+    wrapped = lines[0].startswith(('Exception occured in', 'Caught '))
+    return (lines[-1] if wrapped else lines[0]).strip().removeprefix('ValueError: ')
+
+# %% ../nbs/40_train.ipynb #eaf42340
+def _check(model, recipe, seed, device):
+    "Raises a `ValueError` for what would otherwise only fail after the data are read."
+    if not (isinstance(seed, int) and 0 <= seed < 2**32): raise ValueError(f'seed must be a whole number in [0, 2**32), got {seed!r}')
+    warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs)
+    try: torch.zeros(1, device=device or 'cpu').item()
+    except (RuntimeError, AssertionError) as e: raise ValueError(f'device {device!r} cannot be used here: {_reason(e).split(". ")[0]}') from e
+    try:
+        with torch.device('meta'): create_model(model, img_size=recipe.img_size)
+    except ValueError as e: raise ValueError(f'img_size {recipe.img_size}: {e}') from e
+
 # %% ../nbs/40_train.ipynb #a725347c
 def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
           model:str='infvit_mini_linear', # One of `list_models()`
@@ -165,7 +199,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           device=None, # Where to train; None: fastai's choice
           num_workers:int|None=None, # Decoding processes; None: chosen by `imagenet_dls`
           skip_bad:bool=False, # Go on past unreadable images, counted
-          force:bool=False, # Overwrite a finished run
+          force:bool=False, # Overwrite a finished or interrupted run
           progress:bool=True, # Bars of progress; False: a line an epoch
          )->dict: # What stands in `summary.json`, and `out`
     """Train a model and leave config, history, weights, curves, token weights and summary in a folder.
@@ -173,7 +207,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` on wrong settings before anything is written."""
     one_of('model', model, list_models())
     recipe = recipe or RECIPES['mini' if '_mini_' in model else 'deit']
-    warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs)  # raises before the data are read
+    _check(model, recipe, seed, device)
     out = _run_folder(out, model, seed, force)
     data = mini_imagenet(progress=progress) if data is None else Path(data)
     dls = imagenet_dls(data, recipe.img_size, recipe.bs, train_transform(recipe.augmentation, recipe.img_size), crop_pct=recipe.crop_pct,
@@ -195,8 +229,11 @@ _EXAMPLES = """examples:
   infsa_train --data ~/imagenet --model infvit_4l_linear --bs 256 --out runs/imagenet
 exit codes: 0 done, 1 training failed, 2 wrong arguments or data, 130 interrupted (what was done is kept)"""
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message): self.exit(2, f'{self.prog}: {message}; see {self.prog} --help\n')
+
 def _parser():
-    p = argparse.ArgumentParser('infsa_train', description='Train an InfViT and draw what it learned.', epilog=_EXAMPLES,
+    p = _Parser('infsa_train', description='Train an InfViT and draw what it learned.', epilog=_EXAMPLES,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
     p.add_argument('--model', default='infvit_mini_linear', help='one of ' + ', '.join(list_models()))
@@ -205,7 +242,7 @@ def _parser():
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
     p.add_argument('--num-workers', type=int, help='decoding processes')
     p.add_argument('--skip-bad', action='store_true', help='go on past unreadable images, counted')
-    p.add_argument('--force', action='store_true', help='overwrite a finished run')
+    p.add_argument('--force', action='store_true', help='overwrite a finished or interrupted run')
     p.add_argument('--recipe', choices=list(RECIPES), help='defaults of the settings below; mini for mini models, else deit')
     group = p.add_argument_group('settings of the recipe')
     for f in fields(Recipe):
@@ -221,9 +258,9 @@ def main(argv:list|None=None # Arguments; the command line's if None
     settings = {f.name: v for f in fields(Recipe) if (v := args.pop(f.name)) is not None}
     name = args.pop('recipe') or ('mini' if '_mini_' in args['model'] else 'deit')
     try: s = train(recipe=replace(RECIPES[name], **settings), progress=sys.stdout.isatty(), **args)
-    except (ValueError, OSError) as e: print(f'infsa_train: {e}', file=sys.stderr); return 2
-    except NonFiniteLoss as e: print(f'infsa_train: {e}', file=sys.stderr); return 1
-    except KeyboardInterrupt: print('infsa_train: interrupted before training began', file=sys.stderr); return 130
+    except (ValueError, OSError) as e: print(f'infsa_train: {_reason(e)}', file=sys.stderr); return 2
+    except NonFiniteLoss as e: print(f'infsa_train: {_reason(e)}', file=sys.stderr); return 1
+    except KeyboardInterrupt: print('infsa_train: interrupted before anything was saved', file=sys.stderr); return 130
     if s.get('accuracy') is not None: print(f'top-1 {s["accuracy"]:.1%} on the validation images after {s["epochs"]} epochs, {s["training_seconds"]/60:.1f} min of training')
     print('curves.png, attention.png, model.safetensors, history.csv, config.json and summary.json are in ' + s['out'] if s['finished'] else
           'interrupted; what was done is in ' + s['out'])

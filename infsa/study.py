@@ -15,7 +15,7 @@ from .mini import show_progress
 # %% ../nbs/44_study.ipynb #1b4f8dcd
 def study(models:list, # Names for `create_model`
           seeds:list, # One run per model and seed
-          runs, # Folder that holds the runs; finished ones are not repeated
+          runs, # Folder of the runs; finished ones are not repeated, so each set of `args` needs a folder of its own
           workers:int=2, # Runs at once; the cores are shared out evenly
           args:tuple=(), # Further arguments of `infsa_train`
           progress:bool=True, # Show a bar over the runs

@@ -99,7 +99,7 @@ def _commit()->str|None: # Hash of the checkout that `infsa` runs from, "-dirty"
 def environment()->dict: # Versions, threads and git commit
     "What a result was made with."
     packages = {p: version(p) for p in ('infsa', 'torch', 'torchvision', 'fastai', 'fastcore')}
-    return dict(python=platform.python_version(), **packages, threads=torch.get_num_threads(), commit=_commit())
+    return dict(python=platform.python_version(), machine=f'{platform.machine()}, {os.cpu_count()} cores', **packages, threads=torch.get_num_threads(), commit=_commit())
 
 # %% ../nbs/40_train.ipynb #b1dd35fa
 def _run_folder(out, model, seed, force):

@@ -36,6 +36,7 @@ def test_a_run_leaves_its_files_and_is_not_overwritten(tmp_path, mini):
     run = tmp_path/'run'
     summary = json.loads((run/'summary.json').read_text())
     assert f'top-1 {summary["accuracy"]:.1%}' in result.stdout and result.stdout.strip().endswith('run')
+    assert result.stdout.startswith('epoch 1, train_loss') and '\r' not in result.stdout  # no bars in a pipe
     for name in ('config.json', 'history.csv', 'model.safetensors', 'curves.png', 'attention.png'): assert (run/name).stat().st_size > 100, name
     before = (run/'model.safetensors').read_bytes()
     refused(infsa_train(*args, cwd=tmp_path), '--force')
@@ -47,6 +48,8 @@ def test_a_run_leaves_its_files_and_is_not_overwritten(tmp_path, mini):
     (['--data', 'nowhere'], 'nowhere'),
     (['--data', '.'], 'train'),
     (['--epochs', 'three'], 'three'),
+    (['--device', 'nonsense'], 'nonsense'),
+    (['--recipes', 'mini'], '--recipes'),
 ])
 def test_mistakes_get_one_line_and_code_2(args, word, tmp_path):
     refused(infsa_train(*args, cwd=tmp_path), word)
@@ -76,6 +79,7 @@ def test_ctrl_c_keeps_what_was_done(tmp_path, mini):
     assert process.returncode == 130, err
     assert 'Traceback' not in err and 'interrupted' in out
     kept = json.loads((tmp_path/'run'/'interrupted.json').read_text())
+    refused(infsa_train('--data', mini, '--epochs', 1, '--warmup', 0, '--out', 'run', cwd=tmp_path), 'an interrupted run', '--force')
     assert kept['epochs'] >= 2 and not (tmp_path/'run'/'summary.json').exists() and (tmp_path/'run'/'model.safetensors').exists()
 
 

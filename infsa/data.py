@@ -151,6 +151,7 @@ def show_batch(source, # Folder of a data set, or loaders from `imagenet_dls`
               ): # The axes
     "Draws images side by side with their boxes and names; from loaders, as their transform leaves them."
     if split not in ('train', 'val'): raise ValueError(f"split={split!r}: 'train' or 'val'")
+    if n < 1: raise ValueError(f'n={n}: at least 1')
     shown = _shown(source, split, n, seed)
     cols = min(8, len(shown))
     rows, high = -(-len(shown)//cols), 1.2 # a row holds an image and its name

@@ -162,6 +162,7 @@ class InfSAttention(_Mixer):
         if not 0 <= dropout < 1: raise ValueError(f'dropout must lie in [0, 1), got {dropout}')
         self.variant, self.batch_first, self.dropout = one_of('variant', variant, VARIANTS), batch_first, dropout
         if variant in UNDISCOUNTED and rho != 0.95: raise ValueError(f'rho: variant {variant!r} has no discount, got {rho}')
+        if variant in UNDISCOUNTED and not learn_rho: raise ValueError(f'learn_rho: variant {variant!r} has no discount, got {learn_rho}')
         check_rho(float(rho))
         logit = torch.full((num_heads,), math.log(rho/(1 - rho)))
         if variant in UNDISCOUNTED: self.rho_logit = None

@@ -139,4 +139,4 @@ def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
         o, a = _absorbed_context(x, q, in_proj_weight, in_proj_bias, rho, mask, eps, dropout_p)
     out = F.linear(o.flatten(1).unsqueeze(1).to(x.dtype), out_proj_weight, out_proj_bias)  # (B, 1, C)
     if mask is not None: out = out.where(~mask.mT, 0 if out_proj_bias is None else out_proj_bias.to(out.dtype))
-    return (out.expand(B, N, C), a.unsqueeze(-2).to(x.dtype)) if need_weights else out.expand(B, N, C)
+    return (out.expand(B, N, C), a.unsqueeze(-2).to(out.dtype)) if need_weights else out.expand(B, N, C)

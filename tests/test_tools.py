@@ -9,6 +9,7 @@ from check_links import problems
 from pages import NBS, Page, arguments_table, card, directives, link_symbols, myst, notebooks, public_names
 from readme import readme
 from run_nbs import run
+from run_tests import run_notebook
 
 PNG = base64.b64encode(b'\x89PNG not really').decode()
 
@@ -85,6 +86,15 @@ def test_running_a_notebook_replaces_old_outputs_and_keeps_those_of_flagged_cell
         page = notebook(folder, 'a.ipynb', ('code', 'x = 1', result(text_plain='old')), ('code', 'x + 1', result(text_plain='old')), ('code', '#| slow\n1/0', result(text_plain='kept')))
         run(page.path)
         assert [[o['data']['text/plain'] for o in c['outputs']] for c in Page(page.path, folder).cells] == [[], [['2']], ['kept']]
+    finally: shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize('flags, passes', [('', True), ('slow', False)])
+def test_flagged_cells_are_tested_only_when_asked_for(flags, passes):
+    folder = NBS/'_test_flags'
+    try:
+        page = notebook(folder, 'a.ipynb', ('code', 'x = 1'), ('code', '#| slow\n1/0'), ('code', 'assert x == 1'))
+        assert run_notebook(page.path, flags)[1] == passes
     finally: shutil.rmtree(folder)
 
 

@@ -82,7 +82,7 @@ def _check_dls(n, bs, img_size, crop_pct, num_workers):
     for k, v, low in (('img_size', img_size, 1), ('bs', bs, 1), ('num_workers', num_workers, 0)):
         if k == 'num_workers' and v is None: continue
         if not (isinstance(v, int) and v >= low): raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
-    if not 0 < crop_pct <= 1: raise ValueError(f'crop_pct={crop_pct!r}: must be in (0, 1]')
+    if not 0.1 <= crop_pct <= 1: raise ValueError(f'crop_pct={crop_pct!r}: must be in [0.1, 1]')
     if bs > n: raise ValueError(f'bs={bs}: more than the {n} training images, and the last incomplete batch is dropped; at most {n}')
 
 def _check_left(found, left, bad, vocab):
@@ -104,7 +104,7 @@ def imagenet_dls(path, # Folder that `find_layout` knows
                  bs:int=128, # Batch size
                  train_tfm=None, # v2 transform of a uint8 image; None: random resized crop and flip
                  valid_tfm=None, # The same for validation; None: resize and centre crop
-                 crop_pct:float=0.875, # Share of the resized side that the centre crop keeps, in (0, 1]
+                 crop_pct:float=0.875, # Share of the resized side that the centre crop keeps, in [0.1, 1]
                  num_workers:int=None, # Decoding processes; None: 0 in memory, else one for each core up to 16
                  cache:bool=None, # Keep decoded images in memory; None: if they fill at most 1 GiB
                  skip_bad:bool=False, # Leave unreadable images out instead of raising

@@ -42,7 +42,7 @@ class Recipe:
     clip:float=1. # Largest gradient norm, 0 for no clipping
     augmentation:str='light' # One of `AUGMENTATIONS`
     img_size:int=32 # Side of the square training images, pixels
-    crop_pct:float=1. # Side of the validation crop over the side of the resized image, in (0, 1]
+    crop_pct:float=1. # Side of the validation crop over the side of the resized image, in [0.1, 1]
 
     def __post_init__(self):
         one_of('augmentation', self.augmentation, AUGMENTATIONS)
@@ -53,7 +53,7 @@ class Recipe:
                 raise ValueError(f'{name} must be a {"whole " if whole else ""}number, at least {least}, got {value!r}')
         for name in ('label_smoothing', 'drop_path'):
             if not 0 <= getattr(self, name) < 1: raise ValueError(f'{name} must lie in [0, 1), got {getattr(self, name)}')
-        if not 0 < self.crop_pct <= 1: raise ValueError(f'crop_pct must lie in (0, 1], got {self.crop_pct}')
+        if not 0.1 <= self.crop_pct <= 1: raise ValueError(f'crop_pct must lie in [0.1, 1], got {self.crop_pct}')
         if self.min_lr > self.lr: raise ValueError(f'min_lr must be at most lr, got {self.min_lr} and {self.lr}')
 
 RECIPES = dict(mini=Recipe(),

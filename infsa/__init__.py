@@ -4,6 +4,7 @@ from infsa.graph import eigenvector_centrality, frobenius_norm, frobenius_normal
 from infsa.layers import InfSAttention
 from infsa.linear import absorbed_linear_infsa, linear_infsa, linear_weights, naive_linear_infsa
 from infsa.markov import AbsorbingChain
+from infsa.multihop import kernel_infsa, multihop_infsa, token_similarity
 from infsa.neumann import hops_for, neumann_series, resolvent, truncation_bound
 from infsa.pure import naive_pure_infsa, pure_infsa
 from infsa.vit import InfViT, create_model, list_models

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .linear import absorbed_linear_infsa, linear_infsa
+from .multihop import kernel_infsa, multihop_infsa
 from .neumann import check_rho
 from .pure import check_mask, check_qkv, edge_mask, pure_infsa
 
@@ -57,12 +58,16 @@ def identity_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None,
     return (out, w) if need_weights else out
 
 # %% ../nbs/20_layers.ipynb #daa8b4e2
-def _linear(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, **kwargs):
-    for name, given in (('attn_mask', attn_mask is not None), ('is_causal', is_causal)):
-        if given: raise ValueError(f"{name}: variant 'linear' has one weight per key for all queries, so a mask over pairs cannot act; use variant 'pure'")
-    return linear_infsa(q, k, v, rho, key_padding_mask, **kwargs)
+def _without_pairs(variant, f, instead):
+    "`f` behind the common signature; a mask over pairs of tokens is refused."
+    def mix(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, **kwargs):
+        for name, given in (('attn_mask', attn_mask is not None), ('is_causal', is_causal)):
+            if given: raise ValueError(f"{name}: in variant '{variant}' a mask over pairs of tokens cannot act; use variant '{instead}'")
+        return f(q, k, v, rho, key_padding_mask, **kwargs)
+    return mix
 
-VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa, linear=_linear, identity=identity_attention)
+VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa, linear=_without_pairs('linear', linear_infsa, 'pure'), multihop=multihop_infsa,
+                kernel=_without_pairs('kernel', kernel_infsa, 'multihop'), identity=identity_attention)
 UNDISCOUNTED = 'softmax', 'identity'
 
 # %% ../nbs/20_layers.ipynb #90fad6e6
@@ -107,6 +112,7 @@ class _Projections(nn.Module):
 class _Mixer(_Projections):
     "Projects, mixes by the variant and projects back; batch first."
     _qkv_same_embed_dim = False  # keeps PyTorch's fused encoder, which computes softmax, away
+    reduce = None  # adds sums over tokens of `linear` over the processes that share them, see `sequence_parallel`
 
     @property
     def rho(self)->Tensor: # (H,) discount per head; ones where the variant has none
@@ -119,13 +125,13 @@ class _Mixer(_Projections):
         if is_self and self.variant == 'linear' and self.stacked and attn_mask is None and not is_causal:
             if xs[0].shape[-1] != self.embed_dim: raise ValueError(f'query must have width {self.embed_dim}, got shape {tuple(xs[0].shape)}')
             out = absorbed_linear_infsa(xs[0], self.in_proj_weight, self.in_proj_bias, self.out_proj.weight, self.out_proj.bias,
-                                        self.rho, self.num_heads, kpm, dropout_p=p, need_weights=need_weights)
+                                        self.rho, self.num_heads, kpm, dropout_p=p, need_weights=need_weights, reduce=self.reduce)
             return out if need_weights else (out, None)
         q, k, v = self.project(*xs)
         if attn_mask is not None and attn_mask.ndim == 3:
             check_mask('attn_mask', attn_mask, (q.shape[0]*self.num_heads, q.shape[2], k.shape[2]), exact=True)
             attn_mask = attn_mask.unflatten(0, (-1, self.num_heads))
-        out = VARIANTS[self.variant](q, k, v, self.rho, kpm, attn_mask=attn_mask, is_causal=is_causal, dropout_p=p,
+        out = VARIANTS[self.variant](q, k, v, self.rho, key_padding_mask=kpm, attn_mask=attn_mask, is_causal=is_causal, dropout_p=p,
                                      query_padding_mask=kpm if is_self else None, need_weights=need_weights)
         out, w = out if need_weights else (out, None)
         return self.out_proj(out.transpose(1, 2).flatten(2)), w

@@ -11,6 +11,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from .layers import VARIANTS, InfSAttention, one_of
 
@@ -121,19 +122,24 @@ class InfViT(_PatchTokens):
         self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, variant, r, **kwargs) for r in rates)
         self.norm = nn.LayerNorm(dim)
         self.pre_logits = nn.Sequential(nn.Linear(dim, dim), nn.Tanh()) if representation else nn.Identity()
-        self.head = nn.Linear(dim, num_classes)
+        self.head, self.grad_checkpointing = nn.Linear(dim, num_classes), False
         _init_weights(self)
 
     def forward_features(self, images):
         "Normalised tokens of the last block, (B, 1 + patches, C)."
-        x = self.embed(images)
-        for block in self.blocks: x = block(x)
+        x, again = self.embed(images), self.grad_checkpointing and torch.is_grad_enabled()
+        for block in self.blocks: x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         return self.norm(x)
 
     def forward(self, images:Tensor # (B, in_chans, height, width)
                )->Tensor: # (B, num_classes) logits
         x = self.forward_features(images)
         return self.head(self.pre_logits(x[:, 0] if self.pool == 'token' else x[:, 1:].mean(1)))
+
+    def set_grad_checkpointing(self, enable:bool=True # Whether blocks forget what they computed
+                              )->None:
+        "Make every block compute its forward pass again in backward, instead of keeping it."
+        self.grad_checkpointing = enable
 
     @torch.no_grad()
     def token_weights(self, images:Tensor # (B, in_chans, height, width)
@@ -149,6 +155,8 @@ class InfViT(_PatchTokens):
 SIZES = dict(mini=dict(img_size=32, patch_size=4, num_classes=10, dim=96, depth=4, num_heads=4),
              **{'4l': dict(depth=4, representation=True), '24l': dict(depth=24, representation=True)})
 
+_OF_VARIANT = dict(identity=dict(pool='mean'), multihop=dict(rho=0.5), kernel=dict(rho=0.5))
+
 def list_models()->list: # Names that `create_model` takes
     "Names of all models: size, then variant."
     return [f'infvit_{s}_{v}' for s in SIZES for v in VARIANTS]
@@ -156,7 +164,8 @@ def list_models()->list: # Names that `create_model` takes
 def create_model(name:str, # One of `list_models()`, such as "infvit_4l_linear"
                  **overrides # Arguments of `InfViT` that replace those of the name
                 )->InfViT:
-    "Make a model by name. Without mixing a class token sees nothing, so `identity` models read the mean patch."
+    """Make a model by name. Without mixing a class token sees nothing, so `identity` models read the mean patch.
+
+    Discounts of `multihop` and `kernel` start at 0.5: from 0.95 the sum of all hops drowns what tells tokens apart, and training is slow."""
     _, size, variant = one_of('model', name, list_models()).split('_')
-    pool = dict(pool='mean') if variant == 'identity' else {}
-    return InfViT(**{**SIZES[size], **pool, 'variant': variant, **overrides})
+    return InfViT(**{**SIZES[size], **_OF_VARIANT.get(variant, {}), 'variant': variant, **overrides})

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from .linear import absorbed_linear_infsa, linear_infsa
 from .multihop import kernel_infsa, multihop_infsa
 from .neumann import check_rho
-from .pure import check_mask, check_qkv, edge_mask, pure_infsa
+from .pure import check_mask, check_qkv, edge_mask, pure_infsa, widen
 
 # %% ../nbs/20_layers.ipynb #8ab4d58e
 def one_of(name:str, # Name of the argument, for the message
@@ -112,12 +112,12 @@ class _Projections(nn.Module):
 class _Mixer(_Projections):
     "Projects, mixes by the variant and projects back; batch first."
     _qkv_same_embed_dim = False  # keeps PyTorch's fused encoder, which computes softmax, away
-    reduce = None  # adds sums over tokens of `linear` over the processes that share them, see `sequence_parallel`
+    reduce = None  # adds sums over tokens of `linear` over the processes that share them, see `SequenceParallel`
 
     @property
     def rho(self)->Tensor: # (H,) discount per head; ones where the variant has none
         if self.rho_logit is None: return torch.ones(self.num_heads, device=self.out_proj.weight.device)
-        return self.rho_logit.float().sigmoid().clamp(1e-6, 1 - 1e-6)
+        return widen(self.rho_logit)[0].sigmoid().clamp(1e-6, 1 - 1e-6)
 
     def _mix(self, xs, is_self, kpm, attn_mask, is_causal, need_weights):
         "Output (B, N, C) and, if asked for, weights (B, H, N or 1, M)."

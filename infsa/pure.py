@@ -8,6 +8,7 @@ __all__ = ['ROWS', 'COLS', 'widen', 'no_autocast', 'check_qkv', 'check_eps', 'ch
 
 # %% ../nbs/10_pure.ipynb #146eb901
 from contextlib import nullcontext
+from math import prod
 
 import torch
 from torch import Tensor
@@ -137,16 +138,22 @@ def graph_and_scale(q:Tensor, # (B, H, N, D)
 # %% ../nbs/10_pure.ipynb #2bc9cc74
 ROWS, COLS = 1024, 512  # sides of a tile of the graph: two of them stay in cache, one row of processors each
 
-def _tiles(G, N, M, is_causal):
-    "Slices of heads, queries and keys that cover the graph; many heads at once where graphs are small."
+def _sides(q, k):
+    "Heads, rows and columns of a tile; many heads where graphs are small, all of it where there are shapes and no numbers."
+    G, N, M = *q.shape[:2], k.shape[1]
+    if q.is_meta: return max(1, G), max(1, N), max(1, M)
     R, C = max(1, min(N, ROWS)), max(1, min(M, COLS))
-    heads = max(2, ROWS*COLS // (R*C))
+    return max(2, ROWS*COLS // (R*C)), R, C
+
+def _tiles(q, k, is_causal):
+    "Slices of heads, queries and keys that cover the graph."
+    (G, N, _), M, (heads, R, C) = q.shape, k.shape[1], _sides(q, k)
     for g in range(0, G, heads):
         for r in range(0, N, R):
             for c in range(0, min(M, r + R) if is_causal else M, C):
                 yield slice(g, min(g + heads, G)), slice(r, min(r + R, N)), slice(c, min(c + C, M))
 
-def _buffer(q, M): return q.new_empty(max(2*min(q.shape[1], ROWS)*min(M, COLS), ROWS*COLS))
+def _buffer(q, k): return q.new_empty(prod(_sides(q, k)))
 
 def _add_product(total, a, b): torch.baddbmm(total, a, b, out=total)  # `baddbmm_` escapes PyTorch's operation counter
 
@@ -162,10 +169,10 @@ def _edges(q, k, attn_mask, is_causal, g, r, c, buffer):
 # %% ../nbs/10_pure.ipynb #ac2b4474
 def _hop(q, k, v, rho, attn_mask, is_causal, eps):
     "Output (G, N, Dv) and norms (G, N or 1) for heads of all images in one axis; `rho` is (G,)."
-    (G, N, D), M = q.shape, k.shape[1]
+    G, N, D = q.shape
     out, squares = v.new_zeros(G, N, v.shape[2]), v.new_zeros(G, N, dtype=torch.float64)
-    buffer = _buffer(q, M)
-    for g,r,c in _tiles(G, N, M, is_causal):
+    buffer = _buffer(q, k)
+    for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, buffer)
         squares[g, r] += torch.linalg.vector_norm(A, dim=-1).double().square()
         _add_product(out[g, r], A, v[g, c])
@@ -175,14 +182,14 @@ def _hop(q, k, v, rho, attn_mask, is_causal, eps):
 # %% ../nbs/10_pure.ipynb #9a6d5e96
 def _hop_backward(dO, q, k, v, rho, attn_mask, out, norm, is_causal, eps):
     "Gradients of `_hop` for q, k, v and rho."
-    (G, N, D), M = q.shape, k.shape[1]
+    G, N, D = q.shape
     dq, dk, dv = (torch.zeros_like(t, memory_format=torch.contiguous_format) for t in (q, k, v))
     share = (dO * out).sum(-1)  # (G, N)
     slope = (-share / (norm + eps) / norm.where(norm > 0, 1)).where(norm > 0, 0) / D**2
     slope = slope.flip(1).cumsum(1).flip(1) if is_causal else slope.sum(1, keepdim=True)
     dO, slope = dO * (rho[:, None] / (norm + eps) / D).unsqueeze(-1), slope.expand(G, N).unsqueeze(-1)
-    edges, grads = _buffer(q, M), _buffer(q, M)
-    for g,r,c in _tiles(G, N, M, is_causal):
+    edges, grads = _buffer(q, k), _buffer(q, k)
+    for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, edges)
         _add_product(dv[g, c], A.mT, dO[g, r])
         dA = torch.bmm(dO[g, r], v[g, c].mT, out=grads[:A.numel()].view(A.shape)).addcmul_(A, slope[g, r])

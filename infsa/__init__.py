@@ -7,4 +7,5 @@ from infsa.markov import AbsorbingChain
 from infsa.multihop import kernel_infsa, multihop_infsa, token_similarity
 from infsa.neumann import hops_for, neumann_series, resolvent, truncation_bound
 from infsa.pure import naive_pure_infsa, pure_infsa
+from infsa.stream import open_image, save_map
 from infsa.vit import InfViT, create_model, list_models

@@ -44,11 +44,11 @@ def interleave(fs:dict, # Names and callables without arguments
         for n in rng.sample(list(fs), len(fs)): seconds[n].append(_seconds(fs[n]))
     return {n: s[warmup:] for n, s in seconds.items()}
 
-# %% ../nbs/61_bench.ipynb #006b5803
+# %% ../nbs/61_bench.ipynb #d33ffc34
 def matmul_peak(device='cpu', # Where to multiply
                 dtype:torch.dtype=torch.float32, # Of both matrices
                 n:int|None=None, # Their side; 8192 on a GPU and 2048 elsewhere if None
-                rounds:int=5, # Products, of which the fastest counts
+                rounds:int=3, # Products, of which the fastest counts
                )->float: # GFLOP/s
     "Operations per second that one large matrix product is seen to reach here."
     n = n or (8192 if torch.device(device).type == 'cuda' else 2048)
@@ -231,7 +231,7 @@ def _run_case(case):
     try: return json.loads(r.stdout.splitlines()[-1])
     except (IndexError, ValueError): return dict(status=f'failed: ended with {r.returncode}, {(r.stderr.strip().splitlines() or ["no message"])[-1]}')
 
-# %% ../nbs/61_bench.ipynb #4c458940
+# %% ../nbs/61_bench.ipynb #9317dac7
 COPIES = dict(floor=(3, 0), softmax=(6, 0), pure=(7, 0), linear=(3, 0), multihop=(5, 5), kernel=(14, 0), identity=(8, 0), softmax_unfused=(5, 2.5),
               linear_naive=(6, 0), linear_stream=(2, 0), performer=(28, 0), nystrom=(20, 0), linformer=(20, 0), linear_transformer=(15, 0), xca=(9, 0))
 
@@ -254,9 +254,12 @@ def _estimate(case, peak, last):
 def _too_much(case, need):
     "Why a case is not run, or None."
     if case['backward'] and case['row'] == 'linear_stream': return 'skipped: streaming has no backward pass'
-    wanted = dict(memory=need['estimated_bytes']/2**30, time=need['estimated_seconds'])
-    if wanted['memory'] > (budget := case['memory_budget']/2**30): return f'skipped: would need about {wanted["memory"]:.3g} GiB; the budget is {budget:.3g}'
-    if wanted['time'] > (budget := case['time_budget']): return f'skipped: a pass would take about {wanted["time"]:.3g} s; the budget is {budget:.3g}'
+    memory, memory_budget = need['estimated_bytes'], case['memory_budget']
+    seconds, time_budget = need['estimated_seconds'], case['time_budget']
+    if memory > memory_budget: return f'skipped: would need about {_short(memory/2**30)} GiB; the budget is {_short(memory_budget/2**30)}'
+    if seconds > time_budget: return f'skipped: a pass would take about {_short(seconds)} s; the budget is {_short(time_budget)}'
+
+def _short(x): return f'{x:,.0f}' if x >= 100 else f'{x:.3g}'
 
 # %% ../nbs/61_bench.ipynb #360a93ab
 FIELDS = ('what', 'row', 'size', 'tokens', 'backward', 'status', 'seconds', 'seconds_min', 'seconds_max', 'repeats', 'per_second', 'peak_bytes',
@@ -274,8 +277,8 @@ def _try(case, peak, last):
         row |= dict(per_second=(row['tokens'] if case['what'] == 'layer' else 1)/row['seconds'], gflops=gflops, share_of_peak=gflops/peak)
     return row
 
-# %% ../nbs/61_bench.ipynb #6a065613
-COLOURS = dict(linear='C0', softmax='C1', pure='C2', multihop='C3', kernel='C4', identity='0.5', performer='C5', nystrom='C6', linformer='C7',
+# %% ../nbs/61_bench.ipynb #c32d9f89
+COLOURS = dict(linear='C0', softmax='C1', pure='C2', multihop='C3', kernel='C4', identity='0.5', performer='C5', nystrom='C6', linformer='navy',
                linear_transformer='C8', xca='C9', floor='k', softmax_unfused='C1', linear_naive='C0', linear_stream='C0')
 _DASHED = 'floor', 'softmax_unfused', 'linear_naive', 'linear_stream'
 _MARKERS = dict(zip(COLOURS, 'os^vDxP*Xph.<>d'))
@@ -306,7 +309,7 @@ def plot_cost(rows:list, # Rows of a report
         if not memory: ax.fill_between(x, *([r[f'seconds_{m}'] for r in found] for m in ('min', 'max')), color=COLOURS.get(name), alpha=0.15)
     return _finish(ax, xlabel='tokens (log scale)', ylabel='peak memory of a pass, MiB (log scale)' if memory else 'seconds a pass (log scale)')
 
-# %% ../nbs/61_bench.ipynb #6a83de38
+# %% ../nbs/61_bench.ipynb #d37201b3
 def speedups(rows:list # Rows of a report
             )->list: # Dicts: row, size, predicted by MACs, and measured, low, high, which are None where one of the two did not run
     "How many times as fast as softmax attention at the same size; low and high pair the slowest pass of one with the fastest of the other."
@@ -330,7 +333,7 @@ def plot_speedup(rows:list, # Rows of a report
         ax.plot([s['size'] for s in mine], [s['predicted'] for s in mine], ':', color=COLOURS.get(name))
         bars = [[s['measured'] - s['low'] for s in ran], [s['high'] - s['measured'] for s in ran]]
         if ran: ax.errorbar([s['size'] for s in ran], [s['measured'] for s in ran], bars, capsize=2, **_style(name))
-    ax.axhline(1, color=COLOURS['softmax'], lw=1)
+    ax.axhline(1, color=COLOURS['softmax'], lw=1, label='softmax')
     return _finish(ax, xlabel='side of the image, pixels, or tokens of a layer (log scale)', ylabel='times as fast as softmax (log scale)')
 
 # %% ../nbs/61_bench.ipynb #33a3d155

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from .linear import absorbed_key, absorbed_value, key_weights, query_energies
 from .pure import no_autocast, widen
-from .vit import InfViT, create_model
+from .vit import InfViT, create_model, resize_matrix
 
 # %% ../nbs/60_stream.ipynb #1704ee2e
 class _Sums:
@@ -122,16 +122,11 @@ def _patches(pixels, p): # (channels, rows*p, width*p) -> (rows*width, channels*
     return pixels.unflatten(1, (-1, p)).unflatten(3, (-1, p)).permute(1, 3, 0, 2, 4).flatten(2).flatten(0, 1)
 
 # %% ../nbs/60_stream.ipynb #1817e541
-def _resize_matrix(n, m, like): # (m, n)
-    "What bicubic interpolation with antialiasing does to a line of `n` numbers to make it `m` long."
-    units = torch.eye(n, dtype=like.dtype, device=like.device)[None, None]
-    return F.interpolate(units, (m, n), mode='bicubic', antialias=True)[0, 0]
-
 class _Positions:
     "Position embeddings of a grid of any size, a few of its rows at a time."
     def __init__(self, model, grid):
         P, = widen(model.pos_embed[0, 1:].unflatten(0, model.grid))  # (old height, old width, C)
-        self.up, across = (_resize_matrix(n, m, P) for n, m in zip(model.grid, grid))
+        self.up, across = (resize_matrix(n, m, P) for n, m in zip(model.grid, grid))
         self.wide = (across @ P).flatten(1)  # (old height, new width * C)
 
     def __getitem__(self, rows): return self.up[rows] @ self.wide  # (rows, new width * C)

@@ -1,0 +1,57 @@
+"The command `infsa_bench` as a user meets it: a process with arguments, an exit code and files."
+import csv, json, os, signal, subprocess, sys, time
+
+import pytest
+
+RUN = [sys.executable, '-c', 'import sys; from infsa.bench import main; sys.exit(main())']
+SMALL = ['--dim', '32', '--heads', '4', '--threads', '1', '--rounds', '2']
+
+
+def infsa_bench(*args, cwd):
+    return subprocess.run(RUN + [str(a) for a in args], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def test_help_shows_examples(tmp_path):
+    result = infsa_bench('--help', cwd=tmp_path)
+    assert result.returncode == 0 and 'examples:' in result.stdout and '--memory-budget' in result.stdout and 'linear_stream' in result.stdout
+    assert result.stderr == ''
+
+
+@pytest.mark.parametrize('args, word', [
+    (['--rows', 'sofmax'], 'softmax'),
+    (['--device', 'nonsense'], "device 'nonsense'"),
+    (['--time-budget', 'soon'], 'soon'),
+])
+def test_mistakes_get_one_line_and_code_2(args, word, tmp_path):
+    result = infsa_bench(*args, cwd=tmp_path)
+    assert result.returncode == 2 and result.stdout == '', result.stderr
+    assert word in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_run_leaves_its_files_and_is_not_overwritten(tmp_path):
+    args = ['--rows', 'linear', 'softmax', '--tokens', 16, *SMALL, '--out', 'race']
+    result = infsa_bench(*args, cwd=tmp_path)
+    assert result.returncode == 0 and result.stderr == '', result.stderr
+    assert result.stdout.startswith('1/2 linear, 16: ') and result.stdout.strip().endswith('speedup.png are in race') and '\r' not in result.stdout
+    report = json.loads((tmp_path/'race'/'bench.json').read_text())
+    with open(tmp_path/'race'/'bench.csv') as f: rows = list(csv.DictReader(f))
+    assert report['finished'] and [(r['row'], r['status']) for r in rows] == [('linear', 'ok'), ('softmax', 'ok')]
+    assert [r['seconds'] for r in rows] == [str(r['seconds']) for r in report['rows']]
+    for name in ('time.png', 'memory.png', 'speedup.png'): assert (tmp_path/'race'/name).read_bytes().startswith(b'\x89PNG'), name
+    again = infsa_bench(*args, cwd=tmp_path)
+    assert again.returncode == 2 and '--force' in again.stderr and len(again.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_keeps_rows_that_are_done(tmp_path):
+    many = [str(n) for n in range(16, 400)]
+    process = subprocess.Popen(RUN + ['--rows', 'linear', '--tokens', *many, *SMALL, '--out', 'race'], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)
+    table, deadline = tmp_path/'race'/'bench.csv', time.time() + 120
+    while time.time() < deadline and not (table.exists() and len(table.read_text().splitlines()) > 1): time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the process of the case is hit too
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and err == '', err
+    assert out.splitlines()[-1].startswith('interrupted; what was done: bench.json, bench.csv')
+    report = json.loads((tmp_path/'race'/'bench.json').read_text())
+    assert not report['finished'] and report['rows'][0]['status'] == 'ok' and len(table.read_text().splitlines()) == 1 + len(report['rows'])

@@ -50,12 +50,12 @@ def identity_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None,
     "No mixing: every token keeps its own value. The control that shows what mixing is worth."
     check_qkv(q, k, v)
     if q.shape[2] != k.shape[2]: raise ValueError(f'identity needs as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
-    w = torch.eye(q.shape[2], dtype=v.dtype, device=v.device).expand(*q.shape[:3], -1)
+    w = v.new_ones(q.shape[:3])  # the diagonal of the weights, (B, H, N)
     removed = edge_mask(q, k, key_padding_mask, attn_mask, is_causal, query_padding_mask)
-    if removed is not None: w = w.masked_fill(removed, 0)
+    if removed is not None: w = w.masked_fill(removed.expand(*q.shape[:3], q.shape[2]).diagonal(dim1=-2, dim2=-1), 0)
     w = F.dropout(w, dropout_p, training=dropout_p > 0)
-    out = v * w.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
-    return (out, w) if need_weights else out
+    out = v * w.unsqueeze(-1)
+    return (out, w.diag_embed()) if need_weights else out
 
 # %% ../nbs/20_layers.ipynb #daa8b4e2
 def _without_pairs(variant, f, instead):

@@ -59,6 +59,8 @@ def test_card_of_a_class_has_its_arguments_and_methods():
 
 
 def test_collected_arguments_have_their_stars_and_words():
+    import infsa
+    assert hasattr(infsa.InfViT, 'stream') and 'InfViT.stream' not in card('InfViT', 'infsa.vit')  # shown on the page that defines it
     assert '| `**overrides` |' in card('create_model', 'infsa.vit') and 'create_model(name, **overrides)' in card('create_model', 'infsa.vit')
     returns = [l for l in card('create_model', 'infsa.vit').splitlines() if l.startswith('| **returns**')]
     assert not returns or 'replace' not in returns[0]

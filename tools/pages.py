@@ -98,7 +98,8 @@ def card(name, module, level=3):
     source = f'<a class="source" href="source/{module.split(".")[-1]}.html#L-{line}">source</a>'
     out = [f'{"#"*level} {name}', source, f'```python\n{kind}{name}({bare})\n```', doc, arguments_table(symbol)]
     if inspect.isclass(symbol):
-        own = [n for n, f in vars(symbol).items() if n[0] != '_' and (inspect.isfunction(f) or isinstance(f, property)) and (f.__doc__ or n == 'forward')]
+        defined = {n: f.fget if isinstance(f, property) else f for n, f in vars(symbol).items() if n[0] != '_'}
+        own = [n for n, f in defined.items() if inspect.isfunction(f) and f.__module__ == module and (f.__doc__ or n == 'forward')]  # others are shown where they are defined
         out += [card(f'{name}.{n}', module, level + 1) for n in own]
     return '\n\n'.join(o for o in out if o)
 

@@ -168,7 +168,7 @@ def _save_run(learner, config, finished):
     summary = dict(model=config['model'], seed=config['seed'], finished=finished, epochs=len(history), **(history[-1] if history else {}),
                    best_accuracy=max((h['accuracy'] for h in history), default=None), parameters=sum(p.numel() for p in model.parameters()),
                    seconds_per_epoch=sorted(seconds)[len(seconds)//2] if seconds else None, training_seconds=sum(seconds),
-                   rho=learner.timing.rho[-1] if learner.timing.rho else [], skipped_images=len(dls.bad), environment=config['environment'])
+                   rho=learner.timing.rho[-1] if learner.timing.rho else [], rho_by_epoch=learner.timing.rho, skipped_images=len(dls.bad), environment=config['environment'])
     _write_json(out/('summary.json' if finished else 'interrupted.json'), summary)
     return summary
 

@@ -7,12 +7,14 @@ __all__ = ['QUERY_ROWS', 'naive_linear_infsa', 'linear_weights', 'linear_infsa',
            'absorbed_value', 'absorbed_linear_infsa']
 
 # %% ../nbs/11_linear.ipynb #53bf4000
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .neumann import check_rho
-from .pure import check_eps, check_mask, check_qkv, no_autocast, widen
+from .pure import check_eps, check_mask, check_qkv, grad_with_graph, no_autocast, widen
 
 # %% ../nbs/11_linear.ipynb #be2a0fbb
 def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None):
@@ -90,6 +92,7 @@ def linear_infsa(q:Tensor, # (B, H, N, D) queries
 
 # %% ../nbs/11_linear.ipynb #744bd16d
 def _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, H):
+    "Raises on what does not fit; returns the type in which queries are projected."
     amp = torch.is_autocast_enabled(x.device.type) if torch.amp.is_autocast_available(x.device.type) else False
     if not x.is_floating_point() or (x.dtype != in_proj_weight.dtype and not amp):
         raise ValueError(f'x must be floating and, outside autocast, of the type of in_proj_weight, {in_proj_weight.dtype}; got {x.dtype}')
@@ -99,6 +102,7 @@ def _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias
     shapes = dict(in_proj_weight=(3*C, C), in_proj_bias=(3*C,), out_proj_weight=(C, C), out_proj_bias=(C,))
     for (name, want), t in zip(shapes.items(), (in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias)):
         if t is not None and tuple(t.shape) != want: raise ValueError(f'{name} must have shape {want}, got {tuple(t.shape)}')
+    return torch.get_autocast_dtype(x.device.type) if amp and x.dtype != torch.float64 else x.dtype
 
 # %% ../nbs/11_linear.ipynb #0435cf05
 QUERY_ROWS = 1024  # tokens whose queries exist at once: they stay in cache instead of going out to memory
@@ -116,13 +120,59 @@ def query_energies(x:Tensor, # (B, N, C) tokens
     energy = torch.cat([norms(rows) for rows in x.flatten(0, 1).split(QUERY_ROWS)]).view(*x.shape[:2], num_heads)
     return energy if mask is None else energy.masked_fill(mask, 0)
 
+# %% ../nbs/11_linear.ipynb #1e147952
+def _tiles(x):
+    "Slices of images and tokens that hold about `QUERY_ROWS` tokens together."
+    B, N, _ = x.shape
+    n, m = max(1, min(N, QUERY_ROWS)), max(1, QUERY_ROWS//max(N, 1))
+    return [(slice(b, b + m), slice(t, t + n)) for b in range(0, B, m) for t in range(0, N, n)]
+
+class _EnergySums(torch.autograd.Function):
+    "Sums over tokens of the energies, (B, H), and of energy times token, (B, H, C); queries are not kept for backward."
+    @staticmethod
+    def forward(ctx, x, weight, bias, mask, num_heads, dtype):
+        ctx.save_for_backward(x, weight, bias, mask)
+        ctx.options = num_heads, dtype
+        weight, bias = weight.to(dtype), bias.to(dtype)
+        s = x.new_zeros(x.shape[0], num_heads, 1 + x.shape[2], dtype=torch.promote_types(x.dtype, torch.float32))
+        for t in _tiles(x):
+            energy = query_energies(x[t].to(dtype), weight, bias, num_heads, None if mask is None else mask[t])
+            s[t[0], :, 0] += energy.sum(1)
+            s[t[0], :, 1:] += torch.bmm(energy.mT, *widen(x[t]))
+        return s[..., 0].clone(), s[..., 1:].clone()
+
+    @staticmethod
+    def backward(ctx, ds, dS):
+        with no_autocast(ds.device): return *_energy_gradients(ds, dS, *ctx.saved_tensors, *ctx.options), None, None, None
+
+# %% ../nbs/11_linear.ipynb #7ec67e02
+def _energy_gradients(ds, dS, x, weight, bias, mask, num_heads, dtype):
+    "Gradients of tokens, weight and bias."
+    if torch.is_grad_enabled():
+        energy = query_energies(x, weight, bias, num_heads, mask)
+        return grad_with_graph((energy.sum(1), energy.mT @ widen(x)[0]), (x, weight, bias), (ds, dS))
+    dx, dW, db = torch.empty_like(x), *(torch.zeros_like(o) for o in widen(weight, bias))
+    W, b = weight.to(dtype), bias.to(dtype)
+    for t in _tiles(x):
+        (rows,), d = widen(x[t]), dS[t[0]]
+        q = F.linear(x[t].to(dtype), W, b).unflatten(-1, (num_heads, -1)).to(rows)
+        energy = torch.linalg.vector_norm(q, dim=-1)  # (b, n, H)
+        if mask is not None: energy = energy.masked_fill(mask[t], 0)
+        slope = ((torch.bmm(rows, d.mT) + ds[t[0], None]) / energy).masked_fill(energy == 0, 0)
+        dq = q.mul_(slope[..., None]).flatten(2).flatten(0, 1).to(dtype)  # (b*n, C)
+        dx[t] = (dq @ W).view_as(rows)
+        dx[t] += torch.bmm(energy, d)
+        dW += dq.T @ x[t].flatten(0, 1).to(dtype)
+        db += dq.sum(0)
+    return dx, dW.to(weight), db.to(bias)
+
 # %% ../nbs/11_linear.ipynb #08299a70
 def _per_head(t, W): return (t.transpose(0, 1) @ W).transpose(0, 1)  # (B, H, I), (H, I, J) -> (B, H, J)
 
 def absorbed_key(total:Tensor, # (B, H) sum of the energies
                  total_x:Tensor, # (B, H, C) sum of energy times token
-                 W:Tensor, # (3, H, D, C) input projection
-                 b:Tensor, # (3, H, D) its bias
+                 W, # Three tensors (H, D, C), the input projection
+                 b, # Three tensors (H, D), its bias
                  eps:float=1e-6, # Added to the sum, above 0
                 )->tuple: # u (B, H, C) and c (B, H): the pooled query meets the key of token x in `u @ x + c`
     "The pooled query, already multiplied with the key projection."
@@ -136,34 +186,31 @@ def key_weights(x:Tensor, # (B, N, C) tokens, float32 or wider
                 mask:Tensor|None=None, # (B, N, 1) bool, True where a token is padding
                )->Tensor: # (B, N, H), zero where masked
     "Rectified products of the pooled query with all keys, before they are divided by their sum."
-    a = (x @ u.mT + c[:, None]).relu()
+    a = (torch.bmm(x, u.mT) + c[:, None]).relu()  # `@` would keep a second gradient of x
     return a if mask is None else a.masked_fill(mask, 0)
 
 def absorbed_value(kept:Tensor, # (B, H) sum of the weights that act
                    kept_x:Tensor, # (B, H, C) sum of weight times token
                    scale:Tensor, # (B, H) discount over the sum of all weights
-                   W:Tensor, # (3, H, D, C) input projection
-                   b:Tensor, # (3, H, D) its bias
+                   W, # Three tensors (H, D, C), the input projection
+                   b, # Three tensors (H, D), its bias
                   )->Tensor: # (B, H*D), output of all heads before the last projection
     "The weighted mean of the values, projected once."
     return ((_per_head(kept_x, W[2].mT) + b[2] * kept[..., None]) * scale[..., None]).flatten(1)
 
 # %% ../nbs/11_linear.ipynb #53ee6b79
-def _absorbed_context(x, energy, in_proj_weight, in_proj_bias, rho, mask, eps, dropout_p, reduce):
+def _absorbed_context(x, energies, W, b, rho, mask, eps, dropout_p, whole):
     "Output of the heads before the last projection, (B, H*D), and the discounted weights (B, N, H)."
-    x, W, b = widen(x, in_proj_weight, in_proj_bias)
-    H = energy.shape[2]
-    W, b = W.reshape(3, H, -1, x.shape[2]), b.reshape(3, H, -1)
-    whole = lambda *sums: sums if reduce is None else _reduce_together(reduce, sums)
-    a = key_weights(x, *absorbed_key(*whole(energy.sum(1), energy.mT @ x), W, b, eps), mask)
+    a = key_weights(x, *absorbed_key(*whole(*energies), W, b, eps), mask)
     kept = F.dropout(a, dropout_p, training=dropout_p > 0)
-    sums = (a.sum(1), kept.mT @ x) + ((kept.sum(1),) if dropout_p > 0 else ())
+    sums = (a.sum(1), torch.bmm(kept.mT, x)) + ((kept.sum(1),) if dropout_p > 0 else ())
     total, kept_x, *rest = whole(*sums)
-    scale = _discount(rho, H, x).reshape(-1) / (total + eps)  # (B, H)
+    scale = _discount(rho, a.shape[2], x).reshape(-1) / (total + eps)  # (B, H)
     return absorbed_value(rest[0] if rest else total, kept_x, scale, W, b), kept * scale[:, None]
 
-def _reduce_together(reduce, sums):
-    "Several sums over tokens by one call of `reduce`."
+def _reduce_together(reduce, *sums):
+    "Several sums over tokens by one call of `reduce`; one process needs none."
+    if reduce is None: return sums
     whole = reduce(torch.cat([s.flatten(1) for s in sums], 1))  # (B, numbers)
     return [o.view(s.shape) for o,s in zip(whole.split([s[0].numel() for s in sums], 1), sums)]
 
@@ -183,16 +230,18 @@ def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
                          )->Tensor: # (B, N, C), rows of padding hold the bias; with `need_weights` also (B, H, 1, N)
     """Linear-InfSA self-attention layer, projections included, that projects only the queries for all tokens.
 
-    Exact; `N*C*C + O(N*C*H)` operations where the plain layer takes `4*N*C*C`. Real tokens share one output row."""
-    _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, num_heads)
+    Exact; `N*C*C + O(N*C*H)` operations where the plain layer takes `4*N*C*C`, and no tensor of all queries, in backward neither.
+    Real tokens share one output row. Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit."""
+    dtype = _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, num_heads)
     check_eps(eps)
     B, N, C = x.shape
     check_mask('key_padding_mask', key_padding_mask, (B, N), exact=True)
     mask = None if key_padding_mask is None else key_padding_mask[..., None]  # (B, N, 1)
     if in_proj_bias is None: in_proj_bias = in_proj_weight.new_zeros(3*C)
-    energy = query_energies(x, in_proj_weight[:C], in_proj_bias[:C], num_heads, mask)  # (B, N, H)
+    W, b = (o.unflatten(0, (3, num_heads, C//num_heads)).unbind() for o in (in_proj_weight, in_proj_bias))
     with no_autocast(x.device):
-        o, a = _absorbed_context(x, energy, in_proj_weight, in_proj_bias, rho, mask, eps, dropout_p, reduce)
+        energies = _EnergySums.apply(x, W[0].flatten(0, 1), b[0].flatten(), mask, num_heads, dtype)
+        o, a = _absorbed_context(*widen(x), energies, widen(*W), widen(*b), rho, mask, eps, dropout_p, partial(_reduce_together, reduce))
     out = F.linear(o.unsqueeze(1).to(x.dtype), out_proj_weight, out_proj_bias)  # (B, 1, C)
     if mask is not None: out = out.where(~mask, 0 if out_proj_bias is None else out_proj_bias.to(out.dtype))
     return (out.expand(B, N, C), a.mT.unsqueeze(-2).to(out.dtype)) if need_weights else out.expand(B, N, C)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ROWS', 'COLS', 'widen', 'no_autocast', 'check_qkv', 'check_eps', 'check_mask', 'check_masks', 'edge_mask',
-           'naive_pure_infsa', 'graph_and_scale', 'pure_infsa']
+           'naive_pure_infsa', 'graph_and_scale', 'grad_with_graph', 'pure_infsa']
 
 # %% ../nbs/10_pure.ipynb #146eb901
 from contextlib import nullcontext
@@ -199,6 +199,14 @@ def _hop_backward(dO, q, k, v, rho, attn_mask, out, norm, is_causal, eps):
     return dq, dk, dv, share.sum(1) / rho
 
 # %% ../nbs/10_pure.ipynb #0d5f686c
+def grad_with_graph(outputs, # Tensors, or one
+                    inputs, # Tensors that the outputs were made from
+                    grad_outputs, # Gradients of the outputs
+                   )->list: # Gradients that can be differentiated again, None where an input needs none
+    "What a backward pass returns when a gradient of the gradient will be asked for."
+    found = iter(torch.autograd.grad(outputs, [o for o in inputs if o.requires_grad], grad_outputs, create_graph=True))
+    return [next(found) if o.requires_grad else None for o in inputs]
+
 class _TiledHop(torch.autograd.Function):
     "`_hop` with gradients, for q (B, H, N, D), k, v and rho (H,)."
     @staticmethod
@@ -214,7 +222,7 @@ class _TiledHop(torch.autograd.Function):
         q, k, v, rho, attn_mask, out, norm = ctx.saved_tensors
         if torch.is_grad_enabled():
             A, scale = graph_and_scale(q, k, rho, edge_mask(q, k, None, attn_mask, ctx.options[0]), *ctx.options)
-            return *torch.autograd.grad((A @ v) * scale, (q, k, v, rho), dO, create_graph=True), None, None, None
+            return *grad_with_graph((A @ v) * scale, (q, k, v, rho), dO), None, None, None
         flat = [t.flatten(0, 1) for t in (dO, q, k, v)]
         *grads, drho = _hop_backward(*flat, rho.repeat(len(q)), attn_mask, out.flatten(0, 1), norm, *ctx.options)
         return *(g.unflatten(0, q.shape[:2]) for g in grads), drho.view(len(q), -1).sum(0), None, None, None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .neumann import check_rho, hops_for
+from .neumann import check_rho, hops_for, solve_systems
 from .pure import check_eps, check_masks, check_qkv, edge_mask, graph_and_scale, naive_pure_infsa, no_autocast, pure_infsa, widen
 
 # %% ../nbs/12_multihop.ipynb #ca7c7e99
@@ -51,7 +51,7 @@ def _all_hops(M, first, hops, is_causal):
     "first + M @ first + ..., `hops` terms; all of them if None."
     if hops is None:
         system = torch.eye(M.shape[-1], dtype=M.dtype, device=M.device) - M
-        return torch.linalg.solve_triangular(system, first, upper=False) if is_causal else torch.linalg.solve(system, first)
+        return torch.linalg.solve_triangular(system, first, upper=False) if is_causal else solve_systems(system, first)
     out = first
     for _ in range(hops - 1): out = first + M @ out
     return out
@@ -162,7 +162,7 @@ def kernel_infsa(q:Tensor, # (B, H, N, D) queries
         s = _kernel_scale(q, k, rho, eps)
         system = torch.eye(q.shape[-1], dtype=s.dtype, device=q.device) - s * _over_tokens(k, q)  # (B, H, R, R)
         right = k.mT.double() if need_weights else _over_tokens(k, v)
-        out = q @ (s * torch.linalg.solve(system, right)).to(q)  # the weights, or the output
+        out = q @ (s * solve_systems(system, right)).to(q)  # the weights, or the output
         return ((out @ v).to(dtype), out.to(dtype)) if need_weights else out.to(dtype)
 
 # %% ../nbs/12_multihop.ipynb #97d1a9c9

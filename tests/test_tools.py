@@ -1,5 +1,7 @@
 "The tools that turn notebooks into the site and the README, on small notebooks made here."
 import base64, json, shutil, sys
+from configparser import ConfigParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,13 @@ def test_link_check(tmp_path, body, found):
     (tmp_path/'p.png').write_bytes(b'')
     got = problems(tmp_path)
     assert not got if found is None else len(got) == 1 and found in got[0]
+
+
+def test_every_command_is_there():
+    ini = ConfigParser(delimiters=['='], interpolation=None)
+    ini.read(NBS.parent/'settings.ini', encoding='utf-8')
+    commands = dict(c.split('=') for c in ini['DEFAULT']['console_scripts'].split())
+    assert set(commands) >= {'infsa_train', 'infsa_bench', 'infsa_stream'}
+    for where in commands.values():
+        module, name = where.split(':')
+        assert callable(getattr(import_module(module), name)), where

@@ -154,7 +154,7 @@ def paired_difference(a, # Scores, one an image
     if a.shape != b.shape: raise ValueError(f'a and b must be scores of the same images, got shapes {tuple(a.shape)} and {tuple(b.shape)}')
     return interval(a - b, **kwargs)
 
-# %% ../nbs/51_metrics.ipynb #f0959c5b
+# %% ../nbs/51_metrics.ipynb #fce422c2
 SCORE_KINDS = 'probability', 'logit', 'correct'
 
 def label_score(model, # Classifier in eval mode, from images to (B, classes) logits
@@ -173,7 +173,7 @@ def label_score(model, # Classifier in eval mode, from images to (B, classes) lo
         return (logits.softmax(1) if kind == 'probability' else logits).gather(1, labels[:, None])[:, 0]
     return score
 
-# %% ../nbs/51_metrics.ipynb #155e5290
+# %% ../nbs/51_metrics.ipynb #7ced45ed
 def _blurred(images):
     sigma = min(images.shape[2:])/8
     return gaussian_blur(images, 2*math.ceil(2*sigma) + 1, sigma)
@@ -202,7 +202,7 @@ def _replacement(baseline, images, mean, std, seed):
     if not fits: raise ValueError(f'baseline must broadcast to the images {tuple(images.shape)}, got {tuple(baseline.shape)}')
     return baseline.to(images)
 
-# %% ../nbs/51_metrics.ipynb #e7a88387
+# %% ../nbs/51_metrics.ipynb #e3541a05
 def _regions(maps, size, patch):
     "Mean of the maps over each region, (B, rows, columns)."
     cell = [side//n for side, n in zip(size, maps.shape[1:])]
@@ -229,7 +229,7 @@ def step_shares(regions:int, # Regions of an image
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= removed: raise ValueError(f'steps must be an integer from 1 to {removed}, got {steps}')
     return (torch.arange(steps + 1).double()*removed/steps).round()/regions
 
-# %% ../nbs/51_metrics.ipynb #8fc3f37e
+# %% ../nbs/51_metrics.ipynb #3c3018c8
 def _checked(scores, n):
     if scores.shape != (n,): raise ValueError(f'score must give one number an image, {n} in all, got shape {tuple(scores.shape)}')
     if not scores.isfinite().all(): raise ValueError(f'score must be finite, image {scores.isfinite().int().argmin().item()} of the batch has {scores[~scores.isfinite()][0].item()}')
@@ -261,7 +261,7 @@ def perturbation_curve(score, # From images (B, C, H, W) to numbers (B,), such a
     done = lambda count: (places < count).repeat_interleave(cell[0], 1).repeat_interleave(cell[1], 2)[:, None]
     with torch.no_grad(): return torch.stack([_checked(score(torch.where(done(k), end, start)), len(maps)) for k in counts], 1)
 
-# %% ../nbs/51_metrics.ipynb #2c7fc5d8
+# %% ../nbs/51_metrics.ipynb #fece4783
 SCALES = 'start', 'range', 'image', 'none'
 
 def _scaled(curve, normalise):

@@ -180,15 +180,17 @@ def _reason(e):
     return (lines[-1] if wrapped else lines[0]).strip().removeprefix('ValueError: ')
 
 # %% ../nbs/40_train.ipynb #eaf42340
-def _check(model, recipe, seed, device):
+def _check(model, model_args, recipe, seed, device):
     "Raises a `ValueError` for what would otherwise only fail after the data are read."
     if not (isinstance(seed, int) and 0 <= seed < 2**32): raise ValueError(f'seed must be a whole number in [0, 2**32), got {seed!r}')
     warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs)
     try: torch.zeros(1, device=device or 'cpu').item()
     except (RuntimeError, AssertionError) as e: raise ValueError(f'device {device!r} cannot be used here: {_reason(e).split(". ")[0]}') from e
+    fixed = {'img_size', 'num_classes', 'drop_path', 'variant'} & set(model_args)
+    if fixed: raise ValueError(f'model_args must not hold {sorted(fixed)[0]!r}: the recipe, the data or the name of the model decides it')
     try:
-        with torch.device('meta'): create_model(model, img_size=recipe.img_size)
-    except ValueError as e: raise ValueError(f'img_size {recipe.img_size}: {e}') from e
+        with torch.device('meta'): create_model(model, img_size=recipe.img_size, **model_args)
+    except (ValueError, TypeError) as e: raise ValueError(f'img_size {recipe.img_size}{", model_args " + str(model_args) if model_args else ""}: {_reason(e)}') from e
 
 # %% ../nbs/40_train.ipynb #a725347c
 def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
@@ -201,19 +203,21 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           skip_bad:bool=False, # Go on past unreadable images, counted
           force:bool=False, # Overwrite a finished or interrupted run
           progress:bool=True, # Bars of progress; False: a line an epoch
+          model_args:dict|None=None, # Arguments of `InfViT` that replace those of the name, such as `dict(depth=6)`
          )->dict: # What stands in `summary.json`, and `out`
     """Train a model and leave config, history, weights, curves, token weights and summary in a folder.
 
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` on wrong settings before anything is written."""
     one_of('model', model, list_models())
     recipe = recipe or RECIPES['mini' if '_mini_' in model else 'deit']
-    _check(model, recipe, seed, device)
+    model_args = model_args or {}
+    _check(model, model_args, recipe, seed, device)
     out = _run_folder(out, model, seed, force)
     data = mini_imagenet(progress=progress) if data is None else Path(data)
     dls = imagenet_dls(data, recipe.img_size, recipe.bs, train_transform(recipe.augmentation, recipe.img_size), crop_pct=recipe.crop_pct,
                        num_workers=num_workers, skip_bad=skip_bad, seed=seed, device=device, progress=progress)
     set_seed(seed, reproducible=True)
-    overrides = dict(img_size=recipe.img_size, num_classes=dls.c, drop_path=recipe.drop_path)
+    overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c, drop_path=recipe.drop_path)
     net = create_model(model, **overrides)
     config = dict(model=model, overrides=overrides, data=str(data), images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed, device=str(dls.device),
                   num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad, recipe=asdict(recipe), environment=environment())
@@ -222,10 +226,19 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     if not progress: _lines_for_bars(learner)
     return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))
 
+# %% ../nbs/40_train.ipynb #4b4ba720
+def _setting(text):
+    "A pair of name and number, or text, from NAME=VALUE."
+    name, _, value = text.partition('=')
+    if not name.isidentifier() or not value: raise argparse.ArgumentTypeError(f'expected NAME=VALUE, got {text!r}')
+    try: return name, json.loads(value)
+    except ValueError: return name, value
+
 # %% ../nbs/40_train.ipynb #e1ea8ba7
 _EXAMPLES = """examples:
   infsa_train                                          the mini data, 16 epochs, a few minutes on two cores
   infsa_train --model infvit_mini_softmax --seed 1     the fused softmax baseline by the same recipe
+  infsa_train --set depth=6 --set mlp_ratio=2          another shape of the same model
   infsa_train --data ~/imagenet --model infvit_4l_linear --bs 256 --out runs/imagenet
 exit codes: 0 done, 1 training failed, 2 wrong arguments or data, 130 interrupted (what was done is kept)"""
 
@@ -237,6 +250,7 @@ def _parser():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
     p.add_argument('--model', default='infvit_mini_linear', help='one of ' + ', '.join(list_models()))
+    p.add_argument('--set', dest='model_args', action='append', default=[], metavar='NAME=VALUE', type=_setting, help='argument of InfViT, such as depth=6; may be repeated')
     p.add_argument('--out', help='run folder; default the next free one below runs/')
     p.add_argument('--seed', type=int, default=42)
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
@@ -256,6 +270,7 @@ def main(argv:list|None=None # Arguments; the command line's if None
     "The command `infsa_train`."
     args = vars(_parser().parse_args(argv))
     settings = {f.name: v for f in fields(Recipe) if (v := args.pop(f.name)) is not None}
+    args['model_args'] = dict(args['model_args'])
     name = args.pop('recipe') or ('mini' if '_mini_' in args['model'] else 'deit')
     try: s = train(recipe=replace(RECIPES[name], **settings), progress=sys.stdout.isatty(), **args)
     except (ValueError, OSError) as e: print(f'infsa_train: {_reason(e)}', file=sys.stderr); return 2

@@ -110,7 +110,7 @@ def show_progress(it, # Anything to iterate over
     return progress_bar(it, total=total, leave=False) if show else it
 
 # %% ../nbs/29_mini.ipynb #aa594b56
-def _write_split(top, split, n, rng, photos, inks, progress):
+def _write_split(top, split, n, rng, photos, inks, n_fragments, progress):
     "Writes `n` images of `split` below `top`, their boxes, lists and solution file."
     data, notes, sets = (top/'ILSVRC'/o/'CLS-LOC' for o in ('Data', 'Annotations', 'ImageSets'))
     for o in MINI_WNIDS if split == 'train' else ['']:
@@ -120,7 +120,7 @@ def _write_split(top, split, n, rng, photos, inks, progress):
     for i in show_progress(range(n), n, progress):
         d, wnid = int(digits[i]), MINI_WNIDS[digits[i]]
         name, folder = (f'{wnid}_{i+1}', f'{wnid}/') if split == 'train' else (f'ILSVRC2012_val_{i+1:08d}', '')
-        img = _scene(rng, photos, inks)
+        img = _scene(rng, photos, inks, n_fragments)
         box = _place(rng, img, _stroke(rng, inks[d][rng.integers(len(inks[d]))]))
         Image.fromarray(img.round().astype(np.uint8)).save(data/split/f'{folder}{name}.JPEG', quality=95, subsampling=0)
         xml = _XML.format(*box, folder=folder[:-1] or split, name=name, wnid=wnid, side=_SIDE)
@@ -152,12 +152,23 @@ def _publish(new, top, settings):
         os.replace(new, top)
 
 # %% ../nbs/29_mini.ipynb #bc07416b
-def _write_tree(top, settings, progress):
+def _photographs(files):
+    "Photographs to cut backgrounds from: (name, RGB image) of each."
+    if files is None: return [('scikit-learn', Image.fromarray(o)) for o in load_sample_images().images]
+    out = []
+    for f in files:
+        try: out.append((hashlib.sha256(Path(f).read_bytes()).hexdigest(), Image.open(f).convert('RGB')))
+        except OSError as e: raise ValueError(f'photos: cannot read {f}: {e}') from e
+        if min(out[-1][1].size) < 4*_SIDE: raise ValueError(f'photos: {f} is {out[-1][1].width} x {out[-1][1].height} pixels, and each side must have at least {4*_SIDE}')
+    if not out: raise ValueError('photos: name at least one file')
+    return out
+
+def _write_tree(top, settings, photos, progress):
     "Fills the folder `top`; the manifest comes last."
     rng = np.random.default_rng(settings['seed'])
-    inks, photos = _split_digits(rng), [Image.fromarray(o) for o in load_sample_images().images]
+    inks = _split_digits(rng)
     for split, n in (('train', settings['n_train']), ('val', settings['n_valid'])):
-        _write_split(top, split, n, rng, photos, inks[split], progress)
+        _write_split(top, split, n, rng, [o for _, o in photos], inks[split], settings.get('n_fragments', 1), progress)
     (top/'LOC_synset_mapping.txt').write_text(''.join(f'{w} digit {n}\n' for w, n in zip(MINI_WNIDS, MINI_NAMES)))
     (top/'manifest.json').write_text(json.dumps(dict(settings=settings, listing=_listing(top)), indent=1))
 
@@ -174,20 +185,27 @@ def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `
                   n_valid:int=2_000, # Validation images, at least 10
                   seed:int=0, # Of the random generator
                   progress:bool=True, # Show a bar while writing
+                  photos:list|None=None, # Image files to cut backgrounds from; None: the two photographs of scikit-learn
+                  n_fragments:int=1, # Fragments of other digits in an image
                  )->Path: # The folder above `ILSVRC`
     "Writes a ten-class ILSVRC tree from real pixels, once, and returns where it is."
     for k, v in dict(n_train=n_train, n_valid=n_valid).items():
         if not (isinstance(v, int) and v >= 10): raise ValueError(f'{k}={v!r}: a whole number, at least 10 (one image of each class)')
     if not (isinstance(seed, int) and seed >= 0): raise ValueError(f'seed={seed!r}: a whole number, at least 0')
+    if not (isinstance(n_fragments, int) and n_fragments >= 0): raise ValueError(f'n_fragments={n_fragments!r}: a whole number, at least 0')
     settings = dict(version=_VERSION, n_train=n_train, n_valid=n_valid, seed=seed, side=_SIDE)
-    standard = (n_train, n_valid, seed) == (12_000, 2_000, 0)
-    top = data_root(root)/('mini_imagenet' if standard else f'mini_imagenet_{n_train}_{n_valid}_{seed}')
+    name = 'mini_imagenet' if (n_train, n_valid, seed) == (12_000, 2_000, 0) else f'mini_imagenet_{n_train}_{n_valid}_{seed}'
+    cut_from = _photographs(photos)
+    if photos is not None or n_fragments != 1:
+        settings |= dict(n_fragments=n_fragments, photos=[o for o, _ in cut_from])
+        name += f'_{hashlib.sha256(repr(settings).encode()).hexdigest()[:8]}'
+    top = data_root(root)/name
     if _intact(top, settings): return top
     if top.exists(): warnings.warn(f'{top} is damaged or of another version: writing it again')
     top.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=top.parent, prefix='.mini_imagenet-', ignore_cleanup_errors=True) as work:
         new = Path(work)/'new'
         new.mkdir()
-        _write_tree(new, settings, progress)
+        _write_tree(new, settings, cut_from, progress)
         _publish(new, top, settings)
     return top

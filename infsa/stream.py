@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .linear import absorbed_key, absorbed_value, key_weights, query_energies
+from .overlay import OPACITY, map_colours
 from .pure import no_autocast, widen
 from .vit import InfViT, resize_matrix
 
@@ -298,16 +299,12 @@ def save_map(path, # Picture to write; its suffix decides the format
              size:tuple|None=None, # Height and width in pixels; None: whole patches, at least 512 pixels on the longer side
              image=None, # What lies below the map, for `open_image`; None: the map alone
             )->None:
-    """Draw a map of token weights, from black at zero to yellow at its largest, over an image if given.
+    """Draw a map of token weights, in the colours of `map_colours`, over an image if given.
 
     The picture appears whole or not at all. Raises `ValueError` for weights or a size that cannot be drawn."""
-    from matplotlib import colormaps
     from PIL import Image
-    w = torch.as_tensor(weights).detach().cpu().double().numpy()
-    if w.ndim != 2 or not w.size or not np.isfinite(w).all() or (w < 0).any():
-        raise ValueError(f'weights must be a map (grid height, grid width) of finite numbers, none negative; got shape {w.shape}')
-    height, width = _picture_size(size, w.shape)
-    colours = colormaps['inferno'](w/max(w.max(), np.finfo(float).tiny), bytes=True)[..., :3]
+    colours = map_colours(weights)
+    height, width = _picture_size(size, colours.shape[:2])
     picture = Image.fromarray(colours).resize((width, height), Image.BOX)
-    if image is not None: picture = Image.blend(Image.fromarray(_thumbnail(open_image(image), height, width)), picture, 0.6)
+    if image is not None: picture = Image.blend(Image.fromarray(_thumbnail(open_image(image), height, width)), picture, OPACITY)
     with _whole_file(path) as part: picture.save(part)

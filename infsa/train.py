@@ -16,6 +16,7 @@ from pathlib import Path
 from .augment import train_transform
 from .data import imagenet_dls, mini_imagenet
 from .layers import one_of
+from .overlay import overlay
 from .recipe import NonFiniteLoss, Recipe, RECIPES, fit, make_learner, warmup_cosine
 from .vit import create_model, list_models
 
@@ -81,8 +82,7 @@ def plot_token_weights(model:nn.Module, # InfViT
     for i, (x, y) in enumerate(items):
         axs[0, i].imshow(x.permute(1, 2, 0)); axs[0, i].set_title(f'{dls.names[y]}: {"✓" if predicted[i] == y else dls.names[predicted[i]]}', fontsize=8)
         for row, l in enumerate(layers, 1):
-            axs[row, i].imshow(x.float().mean(0), cmap='gray', extent=(0, 1, 0, 1))
-            axs[row, i].imshow(maps[i, l], cmap='magma', alpha=0.6, extent=(0, 1, 0, 1))
+            overlay(x, maps[i, l], axs[row, i])
             if i == 0: axs[row, i].set_ylabel(f'block {l + 1}')
     for ax in axs.flat: ax.set(xticks=[], yticks=[])
     return axs

@@ -7,7 +7,7 @@ __all__ = ['STARTUP', 'COPIES', 'FIELDS', 'SIZES', 'DTYPES', 'memory_needed', 'p
            'main']
 
 # %% ../nbs/61_bench.ipynb #4167728d
-import argparse, csv, io, json, os, signal, subprocess, sys
+import csv, io, json, os, signal, subprocess, sys
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -325,9 +325,8 @@ _EXAMPLES = """examples:
 exit codes: 0 done, every case has a row; 2 wrong arguments; 130 interrupted (rows that were done are kept)"""
 
 def _parser():
-    from infsa.train import _Parser
-    p = _Parser('infsa_bench', description='Measure attention mechanisms side by side on this machine.', epilog=_EXAMPLES,
-                formatter_class=argparse.RawDescriptionHelpFormatter)
+    from infsa.train import OneLineParser
+    p = OneLineParser('infsa_bench', 'Measure attention mechanisms side by side on this machine.', _EXAMPLES)
     p.add_argument('--what', default='layer', help='layer (default), or model: four layers with patches and head')
     p.add_argument('--rows', nargs='+', help=f'default all; of layers {", ".join(LAYERS)}; of models {", ".join(MODELS)}')
     p.add_argument('--sizes', nargs='+', type=int, help=f'sides of images, pixels, multiples of {PATCH}; default {" ".join(map(str, SIZES))}')

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['Picture', 'png_bytes', 'html_page']
 
-# %% ../nbs/51c_report.ipynb #8d7b47d6
+# %% ../nbs/51c_report.ipynb #864e7835
 import base64
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -16,10 +17,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-# %% ../nbs/51c_report.ipynb #8a393cae
+# %% ../nbs/51c_report.ipynb #cbaa4280
 class Picture(NamedTuple):
-    "A figure of matplotlib, and the words that stand for it."
-    figure: Figure # What is drawn
+    "A figure, and the words that stand for it."
+    figure: Figure|Path # Of matplotlib, or a PNG file
     text: str # What it shows, for those who cannot see it; also its caption
 
 def png_bytes(figure:Figure, # Closed afterwards
@@ -34,10 +35,11 @@ def png_bytes(figure:Figure, # Closed afterwards
 def _picture(p):
     if not p.text.strip(): raise ValueError('text of a picture must say what it shows, got nothing')
     words = escape(p.text)
-    data = quote(base64.b64encode(png_bytes(p.figure)), safe='')
+    file = p.figure.read_bytes() if isinstance(p.figure, Path) else png_bytes(p.figure)
+    data = quote(base64.b64encode(file), safe='')
     return f'<figure><img alt="{words}" src="data:image/png;base64,{data}"><figcaption>{words}</figcaption></figure>'
 
-# %% ../nbs/51c_report.ipynb #e7b831c4
+# %% ../nbs/51c_report.ipynb #dfec93e6
 _STYLE = """:root {color-scheme: light dark}
 body {font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 0 auto; padding: 1em; overflow-wrap: anywhere}
 h1, h2 {line-height: 1.2} figure {margin: 1em 0} figcaption {font-size: .9em; opacity: .8}
@@ -53,7 +55,7 @@ def _html(part):
     if isinstance(part, Picture): return _picture(part)
     raise ValueError(f'a part of a page must be text, a pandas.DataFrame or a Picture, got {type(part).__name__}')
 
-# %% ../nbs/51c_report.ipynb #59f36ca7
+# %% ../nbs/51c_report.ipynb #edb2c74f
 def html_page(title:str, # Heading, and name of the page
               lead:str, # A sentence or two below the heading
               sections:dict, # Heading -> list of text, `pandas.DataFrame` or `Picture`

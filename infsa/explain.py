@@ -34,8 +34,8 @@ def read_crops(files:list, # Image files
     (file, e), others = bad[0], f' ({len(bad)} of {len(files)} images cannot be read)' if len(bad) > 1 else ''
     raise ValueError((f'{file}: {e.strerror}' if isinstance(e, OSError) else str(e)) + others) from e
 
-# %% ../nbs/52_explain.ipynb #7258fc41
-def top_classes(clf:Classifier,
+# %% ../nbs/52_explain.ipynb #f5bc997a
+def top_classes(clf:Classifier, # Says how the crop is normalised
                 crop:Tensor, # (3, img_size, img_size) uint8
                 top:int=5, # Rows at most
                )->pd.DataFrame: # With columns rank, class, name and probability
@@ -58,8 +58,9 @@ def default_kind(model, # With maps
     _map_function(variant, None)
     return 'received' if variant == 'softmax' and not getattr(model, 'has_class_token', True) else next(iter(MAPS[variant]))
 
-# %% ../nbs/52_explain.ipynb #c6b03eb4
-def model_label(clf:Classifier)->str: # Name of the model, with "random weights" behind it if they are
+# %% ../nbs/52_explain.ipynb #ea547fc0
+def model_label(clf:Classifier # The model
+               )->str: # Its name, with "random weights" behind it if they are
     return clf.name + ('' if clf.weights else ', random weights')
 
 def map_figure(crop:Tensor, # (3, img_size, img_size) uint8
@@ -79,8 +80,8 @@ def map_figure(crop:Tensor, # (3, img_size, img_size) uint8
     for ax in axs.flat[1 + len(maps):]: ax.axis('off')
     return fig
 
-# %% ../nbs/52_explain.ipynb #33ffc6fe
-def image_pictures(clf:Classifier,
+# %% ../nbs/52_explain.ipynb #ab5389db
+def image_pictures(clf:Classifier, # The model
                    crop:Tensor, # (3, img_size, img_size) uint8
                    name:str, # Of the image, for the captions
                    kind:str|None=None, # A key of `SAYS` that the model has; None: the crop without maps
@@ -101,7 +102,7 @@ def image_pictures(clf:Classifier,
         out['heads'] = Picture(fig, f'{name} and the map "{kind}" of every head (columns) of {told} (rows). Bright is much; each map has its own scale.')
     return out
 
-# %% ../nbs/52_explain.ipynb #64831113
+# %% ../nbs/52_explain.ipynb #aed5d6b1
 def _plan(clf, crop, kind, layers, heads):
     "The map to draw and the reason if there is none; raises `ValueError` for what was asked for and cannot be."
     try: usual = default_kind(clf.model)
@@ -109,6 +110,7 @@ def _plan(clf, crop, kind, layers, heads):
         if kind or layers is not None or heads: raise
         return None, str(e)
     kind = one_of('kind', kind or usual, SAYS)
+    if heads and kind == 'rollout': raise ValueError("heads must be left out for kind 'rollout', which is a mean over heads")
     attention_maps(clf.model, clf.normalize(crop)[None].to(next(clf.model.parameters()).device), kind, layers, fuse=not heads)
     return kind, None
 
@@ -119,31 +121,28 @@ def _clear(out):
     out.mkdir(parents=True, exist_ok=True)
     for f in (out/'explain.html', out/'predictions.csv', *(f for p in _PICTURES for f in out.glob(p))): f.unlink(missing_ok=True)
 
-def _save_pictures(out, stem, pictures):
-    "Writes each picture as a file, and returns pictures of the files, so that no figure stays in memory."
-    files = {what: out/f'{stem}.{what}.png' for what in pictures}
-    for what, p in pictures.items(): files[what].write_bytes(png_bytes(p.figure))
-    return [p._replace(figure=files[what]) for what, p in pictures.items()]
+def _save_pictures(out, stem, drawn):
+    "Writes {what: (PNG bytes, text)} as files, and returns pictures of the files."
+    for what, (png, _) in drawn.items(): (out/f'{stem}.{what}.png').write_bytes(png)
+    return [Picture(out/f'{stem}.{what}.png', text) for what, (_, text) in drawn.items()]
 
-# %% ../nbs/52_explain.ipynb #66a0c159
+# %% ../nbs/52_explain.ipynb #cf1f17ca
 def _settings(clf, kind, note, command):
     "What explanations were made with, as a table."
     rows = dict(model=clf.name, weights=clf.weights or 'random weights', images=f'{clf.img_size} x {clf.img_size} pixels, {clf.crop_pct:.3g} of the shorter side, {clf.interpolation}',
                 map=f'{kind}: {SAYS[kind]}' if kind else f'none: {note}', command=command, **{k: v for k, v in environment().items() if k in ('infsa', 'torch', 'commit')})
     return pd.DataFrame([(k, v) for k, v in rows.items() if v], columns=['what', 'value'])
 
-def _save_page(out, clf, done, total, settings):
+def _save_page(out, clf, done, total, note, settings):
     "Writes the predictions of all images that are done, and the page."
     table = pd.concat([d['table'].assign(image=d['image'], picture=d['picture'], model=clf.name, weights=clf.weights or 'random weights') for d in done])
     table[['image', 'rank', 'class', 'name', 'probability', 'model', 'weights', 'picture']].to_csv(out/'predictions.csv', index=False)
     sections = {d['heading']: [d['table'].assign(probability=[f'{p:.1%}' for p in d['table'].probability]), *d['pictures']] for d in done}
-    cut = '' if len(done) == total else f' Interrupted: {len(done)} of {total} images are here.'
-    note = dict(settings.values).get('map', '')
-    lead = f'{clf!r}.{cut}' + (f' Predictions only, no maps: {note.removeprefix("none: ")}.' if note.startswith('none: ') else '')
+    lead = f'{clf!r}.' + (f' Interrupted: {len(done)} of {total} images are here.' if len(done) < total else '') + (f' Predictions only, no maps: {note}.' if note else '')
     (out/'explain.html').write_text(html_page('What the model sees', lead, {**sections, 'How this was made': [settings]}), encoding='utf-8')
     return table
 
-# %% ../nbs/52_explain.ipynb #d4ae0a97
+# %% ../nbs/52_explain.ipynb #d8875000
 def explain(images:list, # Files
             clf:Classifier, # From `load_classifier`
             out=None, # Folder; None: the next free one below `runs/`
@@ -154,7 +153,7 @@ def explain(images:list, # Files
             force:bool=False, # Overwrite earlier explanations
             tell=None, # Called with a line of text after each image
             command:str|None=None, # Written down, if given
-           )->dict: # out, finished, images that are done, predictions (DataFrame), and why there are no maps (note)
+           )->dict: # out, finished, numbers of images and pictures that are done, predictions (DataFrame), note (why there are no maps)
     """Leave pictures, predictions.csv and explain.html in a folder; Ctrl-C keeps the images that are done.
 
     Raises `ValueError` or `OSError` for what cannot be read or drawn, before anything is written."""
@@ -164,14 +163,15 @@ def explain(images:list, # Files
     out = run_folder(out, 'explain', force, ('explain.html',))
     try:
         for n, (file, crop) in enumerate(zip(files, crops), 1):
-            table, pictures = top_classes(clf, crop, top), image_pictures(clf, crop, file.name, kind, layers, heads)
-            if not done: _clear(out)
-            stem = f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
-            done.append(dict(image=str(file), heading=f'{n}. {file.name}', picture=f'{stem}.maps.png', table=table, pictures=_save_pictures(out, stem, pictures)))
-            if tell: tell(f'{file}: ' + ', '.join(f'{r.name or r._2} {r.probability:.1%}' for r in table.head(3).itertuples()))
+            table, stem = top_classes(clf, crop, top), f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
+            drawn = {what: (png_bytes(p.figure), p.text) for what, p in image_pictures(clf, crop, file.name, kind, layers, heads).items()}
+            with _no_interrupt():  # all pictures of an image or none
+                if not done: _clear(out)
+                done.append(dict(image=str(file), heading=f'{n}. {file.name}', picture=f'{stem}.maps.png', table=table, pictures=_save_pictures(out, stem, drawn)))
+            if tell: tell(f'{file}: ' + '; '.join(f'{r.name or r._2} {r.probability:.1%}' for r in table.head(3).itertuples()))
     except KeyboardInterrupt: pass
-    with _no_interrupt(): predictions = _save_page(out, clf, done, len(files), _settings(clf, kind, note, command)) if done else None
-    return dict(out=str(out), finished=len(done) == len(files), images=len(done), predictions=predictions, note=note)
+    with _no_interrupt(): predictions = _save_page(out, clf, done, len(files), note, _settings(clf, kind, note, command)) if done else None
+    return dict(out=str(out), finished=len(done) == len(files), images=len(done), pictures=sum(len(d['pictures']) for d in done), predictions=predictions, note=note)
 
 # %% ../nbs/52_explain.ipynb #03b6ab31
 _EXAMPLES = '''examples:
@@ -225,7 +225,7 @@ def _run(argv):
     print(clf, flush=True)
     return explain(**args, clf=clf, tell=lambda line: print(line, flush=True), command=command)
 
-# %% ../nbs/52_explain.ipynb #c866e7a5
+# %% ../nbs/52_explain.ipynb #a29324a4
 def main(argv:list|None=None # Arguments; the command line's if None
         )->int: # Exit code
     "The command `infsa_explain`."
@@ -236,6 +236,6 @@ def main(argv:list|None=None # Arguments; the command line's if None
         except KeyboardInterrupt: made = dict(images=0, finished=False)
     if not made['images']: print('infsa_explain: interrupted before anything was written', file=sys.stderr); return 130
     if made['note']: print(f'infsa_explain: note: predictions only, no maps: {made["note"]}', file=sys.stderr)
-    pictures = sum(len(list(Path(made['out']).glob(p))) for p in _PICTURES)
-    print(('' if made['finished'] else 'interrupted; what was done is kept. ') + f'explain.html, predictions.csv and {pictures} picture{"s" if pictures > 1 else ""} are in {made["out"]}')
+    print(('' if made['finished'] else 'interrupted; what was done is kept. ')
+          + f'explain.html, predictions.csv and {made["pictures"]} picture{"s" if made["pictures"] > 1 else ""} are in {made["out"]}')
     return 0 if made['finished'] else 130

@@ -111,7 +111,15 @@ def read_boxes(xml, # Box file in PASCAL VOC form
         num = lambda o, tag: int(float(o.find(tag).text))
         boxes = [(o.find('name').text, *(num(o, f'bndbox/{k}') for k in ('xmin', 'ymin', 'xmax', 'ymax'))) for o in r.iter('object')]
         return dict(size=(num(r, 'size/width'), num(r, 'size/height')), boxes=boxes)
-    except (ET.ParseError, AttributeError, TypeError, ValueError) as e: raise ValueError(f'{xml}: not a box file: {e}') from e
+    except (ET.ParseError, AttributeError, TypeError, ValueError, OverflowError) as e: raise ValueError(f'{xml}: not a box file: {e}') from e
+
+@patch
+def box_file(self:Layout,
+             file, # An image of `train` or `valid`
+            ): # Its box file, a Path; None without one
+    "Where the boxes of an image are, whether or not its folder has been sorted into classes."
+    rel = Path(file).relative_to(self.root).with_suffix('.xml')
+    return next((f for f in (self.boxes/rel, self.boxes/rel.parts[0]/rel.name) if f.is_file()), None) if self.boxes else None
 
 @patch
 def boxes_of(self:Layout,
@@ -119,10 +127,9 @@ def boxes_of(self:Layout,
              size:tuple=None, # (width, height) of the decoded image; None: as the box file says
             )->Tensor: # (n, 4) float corners x0, y0, x1, y1; n is 0 without a box file
     "The boxes of an image, scaled to its decoded size."
-    rel = Path(file).relative_to(self.root).with_suffix('.xml')
-    found = [f for f in (self.boxes/rel, self.boxes/rel.parts[0]/rel.name) if f.is_file()] if self.boxes else []
-    r = read_boxes(found[0]) if found else dict(size=(1, 1), boxes=[])
-    scale = torch.tensor([(a/b if b else 1.) for a, b in zip(size or r['size'], r['size'])]*2)
+    found = self.box_file(file)
+    r = read_boxes(found) if found else dict(size=(1, 1), boxes=[])
+    scale = torch.tensor([(a/b if b > 0 else 1.) for a, b in zip(size or r['size'], r['size'])]*2)
     return torch.tensor([o[1:] for o in r['boxes']], dtype=torch.float32).reshape(-1, 4)*scale
 
 # %% ../nbs/29a_layout.ipynb #486c2f76

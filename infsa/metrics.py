@@ -129,13 +129,15 @@ class Interval(NamedTuple):
     n:int # Scores that are not NaN
     def __format__(self, spec): return '{:{s}} ({:{s}} to {:{s}})'.format(*self[:3], s=spec or '.3f')
 
+def _values(x): return x.detach().cpu() if isinstance(x, Tensor) else torch.as_tensor(np.array(x)) # a copy, since columns of tables may be read-only
+
 def interval(values, # Scores, one an image; NaN where there is none
              level:float=0.95, # Coverage wanted, in (0, 1)
              seed:int=0, # Of the draws
              resamples:int=2000, # Draws, at least 100
             )->Interval:
     "Mean of the scores that are not NaN, with its percentile bootstrap interval over images."
-    x = torch.as_tensor(values).detach().cpu().double().numpy()
+    x = _values(values).double().numpy()
     if x.ndim != 1 or np.isinf(x).any(): raise ValueError(f'values must be finite or NaN with one axis, got shape {x.shape}')
     x = x[~np.isnan(x)]
     if len(x) < 2: raise ValueError(f'values must hold at least 2 numbers, got {len(x)}')
@@ -145,12 +147,13 @@ def interval(values, # Scores, one an image; NaN where there is none
                      confidence_level=level, method='percentile', rng=seed).confidence_interval
     return Interval(x.mean().item(), ends.low.item(), ends.high.item(), len(x))
 
+# %% ../nbs/51_metrics.ipynb #7ead46da
 def paired_difference(a, # Scores, one an image
                       b, # Scores of the same images
                       **kwargs, # Of `interval`
                      )->Interval:
     "Mean of `a - b` over the images that have both scores, with its interval."
-    a, b = torch.as_tensor(a), torch.as_tensor(b)
+    a, b = _values(a), _values(b)
     if a.shape != b.shape: raise ValueError(f'a and b must be scores of the same images, got shapes {tuple(a.shape)} and {tuple(b.shape)}')
     return interval(a - b, **kwargs)
 
@@ -185,17 +188,23 @@ def _pixel_range(images, mean, std):
     mean, std = (torch.as_tensor(o).to(images).view(-1, 1, 1) for o in (mean, std))
     return -mean/std, (1 - mean)/std
 
-def _noise(images, low, high, generator): return low + (high - low)*torch.rand(images.shape, generator=generator).to(images)
+def _uniform(shape, seed):
+    "Numbers in [0, 1) from a seed, or from a list with one for each image."
+    if isinstance(seed, int): return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+    if len(seed) != shape[0]: raise ValueError(f'seed must be a number, or one for each of {shape[0]} images, got {len(seed)}')
+    return torch.stack([_uniform(shape[1:], s) for s in seed])
 
-BASELINES = dict(mean=lambda images, mean, std, generator: images.mean((2, 3), keepdim=True),
-                 black=lambda images, mean, std, generator: _pixel_range(images, mean, std)[0],
-                 blur=lambda images, mean, std, generator: _blurred(images),
-                 noise=lambda images, mean, std, generator: _noise(images, *_pixel_range(images, mean, std), generator))
+def _noise(images, low, high, seed): return low + (high - low)*_uniform(images.shape, seed).to(images)
+
+BASELINES = dict(mean=lambda images, mean, std, seed: images.mean((2, 3), keepdim=True),
+                 black=lambda images, mean, std, seed: _pixel_range(images, mean, std)[0],
+                 blur=lambda images, mean, std, seed: _blurred(images),
+                 noise=lambda images, mean, std, seed: _noise(images, *_pixel_range(images, mean, std), seed))
 
 def _replacement(baseline, images, mean, std, seed):
     "What stands in removed regions; broadcasts to the images."
     if isinstance(baseline, str):
-        baseline = BASELINES[one_of('baseline', baseline, BASELINES)](images, mean, std, torch.Generator().manual_seed(seed))
+        baseline = BASELINES[one_of('baseline', baseline, BASELINES)](images, mean, std, seed)
     baseline = torch.as_tensor(baseline(images) if callable(baseline) else baseline)
     try: fits = torch.broadcast_shapes(baseline.shape, images.shape) == images.shape
     except RuntimeError: fits = False
@@ -215,7 +224,7 @@ def _regions(maps, size, patch):
 def _places(regions, order, seed):
     "Place of each region in the order of removal, (B, rows, columns); equals in a random order."
     flat = regions.flatten(1)
-    shuffled = torch.rand(flat.shape, generator=torch.Generator().manual_seed(seed)).argsort(dim=1).to(flat.device)
+    shuffled = _uniform(flat.shape, seed).argsort(dim=1).to(flat.device)
     first = shuffled.gather(1, flat.gather(1, shuffled).argsort(dim=1, descending=True, stable=True))
     return (first.flip(1) if order == 'lerf' else first).argsort(dim=1).view_as(regions)
 
@@ -244,7 +253,7 @@ def perturbation_curve(score, # From images (B, C, H, W) to numbers (B,), such a
                        patch:int|None=None, # Side of a region in pixels; None: the cells of the map
                        insert:bool=False, # Whether to start from the baseline and put regions back
                        upto:float=1., # Share of the regions removed at the last step
-                       seed:int=0, # Of the order among equal values, and of noise
+                       seed:int|list=0, # Of the order among equal values, and of noise; a list has one for each image
                        mean:tuple=IMAGENET_MEAN, # By which the images were normalised; for 'black' and 'noise'
                        std:tuple=IMAGENET_STD, # The same
                       )->Tensor: # (B, steps + 1) scores, the first with nothing done

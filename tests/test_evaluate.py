@@ -1,0 +1,165 @@
+"The commands `infsa_eval` and `infsa_explain` as a user meets them: processes with arguments, exit codes and files."
+import csv, json, os, shutil, signal, subprocess, sys, time
+from pathlib import Path
+
+import pytest
+
+WEIGHTS = Path(__file__).parents[1]/'nbs/results/infvit_mini_linear.safetensors'
+
+
+@pytest.fixture(scope='module')
+def mini(tmp_path_factory):
+    from infsa.data import mini_imagenet
+    return mini_imagenet(tmp_path_factory.mktemp('data'), n_train=20, n_valid=40, progress=False)
+
+
+@pytest.fixture
+def tree(mini, tmp_path):
+    "A copy of the data that a test may spoil: its folder, its val images in order, and the box file of each."
+    top = tmp_path/'tree'
+    shutil.copytree(mini, top)
+    images = sorted((top/'ILSVRC/Data/CLS-LOC/val').iterdir())
+    return top, images, [top/'ILSVRC/Annotations/CLS-LOC/val'/f'{f.stem}.xml' for f in images]
+
+
+@pytest.fixture
+def v2(mini, tmp_path):
+    "The three sets of ImageNet-V2 in small: ten classes, two images each."
+    images = sorted((mini/'ILSVRC/Data/CLS-LOC/train').rglob('*.JPEG'))
+    for name in ('matched-frequency', 'threshold0.7', 'top-images'):
+        for f in images:
+            to = tmp_path/'v2'/f'imagenetv2-{name}-format-val'/str(int(f.parent.name[1:]))/f'{f.stem}.jpeg'
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(f, to)
+    return tmp_path/'v2'
+
+
+def run(command, *args, cwd):
+    module = dict(infsa_eval='evaluate', infsa_explain='explain')[command]
+    code = f'import sys; from infsa.{module} import main; sys.exit(main())'
+    return subprocess.run([sys.executable, '-c', code, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300,
+                          env=dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS='1'))
+
+
+def refused(result, *words):
+    "Whether the command ended as on a user's mistake: code 2, one line of reason, no traceback."
+    assert result.returncode == 2, (result.returncode, result.stderr)
+    lines = [l for l in result.stderr.splitlines() if l]
+    assert len(lines) == 1 and 'Traceback' not in lines[0], result.stderr
+    for word in words: assert word in lines[0], lines[0]
+
+
+@pytest.mark.parametrize('command', ['infsa_eval', 'infsa_explain'])
+def test_help_shows_examples(command, tmp_path):
+    result = run(command, '--help', cwd=tmp_path)
+    assert result.returncode == 0 and 'examples:' in result.stdout and 'exit codes' in result.stdout and result.stderr == ''
+
+
+def test_eval_leaves_tables_pictures_and_a_report(tmp_path, mini, v2):
+    result = run('infsa_eval', '--weights', WEIGHTS, '--data', mini, '--v2', v2, '--boxes', '--curves', '--images', 12, '--steps', 4, '--out', 'out', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().endswith('are in out') and '\r' not in result.stdout
+    found = json.loads((tmp_path/'out/results.json').read_text())
+    assert [r['set'] for r in found['accuracy']] == ['val', 'v2-matched-frequency', 'v2-threshold0.7', 'v2-top-images']
+    assert found['accuracy'][0]['top1']['mean'] > 0.8 and found['finished'] and found['environment']['torch']
+    assert {s['map'] for s in found['maps'][0]['scores']} == {'weights', 'random', 'brightness', 'centre'}
+    classes = list(csv.DictReader(open(next((tmp_path/'out').glob('classes-*-val.csv')))))
+    assert len(classes) == 10 and sum(int(r['images']) for r in classes) == 40
+    report = (tmp_path/'out/report.html').read_text()
+    assert report.count('<img') == 4*3 + 2 and 'http' not in report.split('<main>')[1].replace('http://www.w3.org', '')
+    refused(run('infsa_eval', '--weights', WEIGHTS, '--data', mini, '--out', 'out', cwd=tmp_path), '--force')
+
+
+def test_weights_of_another_model_name_what_differs(tmp_path, mini):
+    import torch
+    from infsa.train import load_model
+    torch.save(load_model(WEIGHTS).state_dict(), tmp_path/'linear.pth')
+    refused(run('infsa_eval', '--model', f'infvit_mini_softmax={tmp_path}/linear.pth', '--data', mini, cwd=tmp_path), 'linear.pth', 'rho')
+    refused(run('infsa_eval', '--model', 'infvit_mini_pure', '--weights', WEIGHTS, '--data', mini, cwd=tmp_path), 'infvit_mini_pure', 'infvit_mini_linear')
+    assert not (tmp_path/'runs').exists()
+
+
+def test_fewer_classes_than_the_model_and_unknown_ones(tmp_path, tree):
+    top, images, notes = tree
+    (top/'LOC_val_solution.csv').unlink()  # labels then come from the boxes
+    for f, xml in zip(images, notes):
+        if any(f'n0000000{d}' in xml.read_text() for d in range(5, 10)): f.unlink()
+    for d in range(5, 10): shutil.rmtree(top/f'ILSVRC/Data/CLS-LOC/train/n0000000{d}')
+    result = run('infsa_eval', '--weights', WEIGHTS, '--data', top, '--out', 'five', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    classes = list(csv.DictReader(open(tmp_path/'five/classes-infvit_mini_linear-infvit_mini_linear-val.csv')))
+    assert [int(r['images']) > 0 for r in classes] == [True]*5 + [False]*5
+    (top/'ILSVRC/Data/CLS-LOC/train/n00000000').rename(top/'ILSVRC/Data/CLS-LOC/train/n99999999')
+    for xml in notes: xml.write_text(xml.read_text().replace('n00000000', 'n99999999'))
+    refused(run('infsa_eval', '--weights', WEIGHTS, '--data', top, cwd=tmp_path), 'n99999999')
+
+
+def test_images_of_every_kind_count_the_same(tmp_path, tree):
+    "CMYK, PNG in the clothes of a JPEG, 16 bits, grey: read, and none is lost."
+    from PIL import Image
+    import numpy as np
+    top, images, _ = tree
+    rgb = [Image.open(f).convert('RGB') for f in images[:4]]
+    rgb[0].convert('CMYK').save(images[0], 'JPEG', quality=95)
+    rgb[1].save(images[1], 'PNG')
+    Image.fromarray(np.asarray(rgb[2].convert('L')).astype(np.uint16)*257).save(images[2], 'PNG')
+    rgb[3].convert('L').save(images[3], 'JPEG', quality=95)
+    result = run('infsa_eval', '--weights', WEIGHTS, '--data', top, '--boxes', '--images', 0, '--out', 'out', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path/'out/results.json').read_text())
+    assert found['accuracy'][0]['images'] == found['maps'][0]['images'] == 40 and found['accuracy'][0]['top1']['mean'] > 0.8
+
+
+def test_oddities_of_boxes_are_counted(tmp_path, tree):
+    top, images, notes = tree
+    texts = [n.read_text() for n in notes]
+    def box(text, **corners):
+        import re
+        for k, v in corners.items(): text = re.sub(f'<{k}>.*?</{k}>', f'<{k}>{v}</{k}>', text)
+        return text
+    notes[0].write_text(box(texts[0], xmax=90))  # outside the image
+    notes[1].unlink()  # no XML
+    one = texts[2][texts[2].index('\t<object>'):texts[2].index('</annotation>')]
+    notes[2].write_text(texts[2].replace('</annotation>', box(one, xmin=0, ymin=0, xmax=3, ymax=3) + '</annotation>'))  # several objects
+    notes[3].write_text(box(texts[3], width=64, height=64, xmin=0, ymin=0, xmax=40, ymax=40))  # another size than the file's
+    notes[4].write_text(box(texts[4], width=64))  # another shape
+    (tmp_path/'poor.txt').write_text('6\n')
+    result = run('infsa_eval', '--weights', WEIGHTS, '--data', top, '--boxes', '--images', 0, '--blacklist', 'poor.txt', '--out', 'out', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    cases = json.loads((tmp_path/'out/results.json').read_text())['maps'][0]['cases']
+    assert {k: n for k, n in cases.items() if n} == dict(no_xml=1, several=1, size_mismatch=2, aspect_mismatch=1, boxes_outside=1, blacklisted=1), cases
+    assert 'without the list of poor boxes' in (tmp_path/'out/report.html').read_text().lower()
+
+
+def test_v2_of_the_older_release(tmp_path, mini, v2):
+    for d in range(10): (v2/'imagenetv2-top-images-format-val'/str(d)).rename(v2/f'imagenetv2-top-images-format-val/n0000000{d}')
+    result = run('infsa_eval', '--weights', WEIGHTS, '--data', mini, '--v2', v2, '--out', 'out', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr  # the model knows its wnids
+    rows = {r['set']: r['top1']['mean'] for r in json.loads((tmp_path/'out/results.json').read_text())['accuracy']}
+    assert rows['v2-top-images'] == rows['v2-matched-frequency']
+    refused(run('infsa_eval', '--weights', WEIGHTS, '--data', mini, '--v2', mini, cwd=tmp_path), 'ImageNet-V2')
+
+
+def test_peers_stand_in_the_same_table(tmp_path, mini):
+    pytest.importorskip('timm')
+    result = run('infsa_eval', '--weights', WEIGHTS, '--model', 'timm:vit_tiny_patch16_224=', '--img-size', 32, '--data', mini, '--boxes', '--images', 8, '--out', 'out', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path/'out/results.json').read_text())
+    assert [r['model'] for r in found['accuracy']] == ['infvit_mini_linear (infvit_mini_linear)', 'timm:vit_tiny_patch16_224 (random weights)']
+    assert {'class_token', 'received', 'rollout'} <= {s['map'] for s in found['maps'][1]['scores']}
+
+
+def test_ctrl_c_keeps_the_rows_that_were_done(tmp_path, mini):
+    code = 'import sys; from infsa.evaluate import main; sys.exit(main())'
+    args = ['--weights', str(WEIGHTS), '--model', 'infvit_mini_pure=', '--data', str(mini), '--boxes', '--curves', '--images', '0', '--steps', '64', '--out', 'out']
+    p = subprocess.Popen([sys.executable, '-c', code, *args], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env=dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS='1'))
+    for _ in range(1200):
+        if list((tmp_path/'out').glob('reliability-*.png')): break
+        time.sleep(0.1)
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=120)
+    assert p.returncode == 130 and 'Traceback' not in err, err
+    kept = json.loads((tmp_path/'out/interrupted.json').read_text())
+    assert not kept['finished'] and kept['accuracy'][0]['set'] == 'val' and 'interrupted' in out
+    assert not (tmp_path/'out/results.json').exists()

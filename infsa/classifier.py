@@ -70,12 +70,12 @@ def read_state(file, # .safetensors, or what `torch.save` wrote
     while (w := next((w for w in _WRAPPERS if all(k.startswith(w) for k in state)), None)): state = {k.removeprefix(w): v for k, v in state.items()}
     return state
 
-# %% ../nbs/51b_classifier.ipynb #25e4734b
+# %% ../nbs/51b_classifier.ipynb #602fc014
 def _few(names): return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
 
 def load_state(model:nn.Module, # Gets the weights
                state:dict, # Tensors by name
-               what:str, # Begin of the message, such as the file and the name of the model
+               what:str, # Start of the message, such as the file and the name of the model
               ):
     "Loads all weights or none; a `ValueError` names the keys that differ."
     own = model.state_dict()

@@ -102,8 +102,8 @@ def image_pictures(clf:Classifier, # The model
         out['heads'] = Picture(fig, f'{name} and the map "{kind}" of every head (columns) of {told} (rows). Bright is much; each map has its own scale.')
     return out
 
-# %% ../nbs/52_explain.ipynb #aed5d6b1
-def _plan(clf, crop, kind, layers, heads):
+# %% ../nbs/52_explain.ipynb #39332f28
+def _plan(clf, kind, layers, heads):
     "The map to draw and the reason if there is none; raises `ValueError` for what was asked for and cannot be."
     try: usual = default_kind(clf.model)
     except ValueError as e:
@@ -111,7 +111,6 @@ def _plan(clf, crop, kind, layers, heads):
         return None, str(e)
     kind = one_of('kind', kind or usual, SAYS)
     if heads and kind == 'rollout': raise ValueError("heads must be left out for kind 'rollout', which is a mean over heads")
-    attention_maps(clf.model, clf.normalize(crop)[None].to(next(clf.model.parameters()).device), kind, layers, fuse=not heads)
     return kind, None
 
 _PICTURES = '*.maps.png', '*.heads.png'
@@ -142,7 +141,7 @@ def _save_page(out, clf, done, total, note, settings):
     (out/'explain.html').write_text(html_page('What the model sees', lead, {**sections, 'How this was made': [settings]}), encoding='utf-8')
     return table
 
-# %% ../nbs/52_explain.ipynb #d8875000
+# %% ../nbs/52_explain.ipynb #c403a601
 def explain(images:list, # Files
             clf:Classifier, # From `load_classifier`
             out=None, # Folder; None: the next free one below `runs/`
@@ -158,8 +157,7 @@ def explain(images:list, # Files
 
     Raises `ValueError` or `OSError` for what cannot be read or drawn, before anything is written."""
     files, crops, done = [Path(f) for f in images], read_crops(images, clf), []
-    top_classes(clf, crops[0], top)
-    kind, note = _plan(clf, crops[0], kind, layers, heads)
+    kind, note = _plan(clf, kind, layers, heads)
     out = run_folder(out, 'explain', force, ('explain.html',))
     try:
         for n, (file, crop) in enumerate(zip(files, crops), 1):

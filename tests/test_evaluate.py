@@ -163,3 +163,28 @@ def test_ctrl_c_keeps_the_rows_that_were_done(tmp_path, mini):
     kept = json.loads((tmp_path/'out/interrupted.json').read_text())
     assert not kept['finished'] and kept['accuracy'][0]['set'] == 'val' and 'interrupted' in out
     assert not (tmp_path/'out/results.json').exists()
+
+
+def test_explain_leaves_pictures_a_table_and_a_page(tmp_path, mini):
+    images = sorted((mini/'ILSVRC/Data/CLS-LOC/val').iterdir())[:2]
+    result = run('infsa_explain', *images, '--weights', WEIGHTS, '--heads', '--out', 'out', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().endswith('are in out') and len(list((tmp_path/'out').glob('*.png'))) == 4
+    rows = list(csv.DictReader(open(tmp_path/'out/predictions.csv')))
+    assert len(rows) == 10 and abs(sum(float(r['probability']) for r in rows[:5]) - 1) < 0.3
+    page = (tmp_path/'out/explain.html').read_text()
+    assert page.count('<img') == 4 and 'src="data:' in page and 'src="out' not in page
+    refused(run('infsa_explain', *images, '--weights', WEIGHTS, '--out', 'out', cwd=tmp_path), '--force')
+
+
+@pytest.mark.parametrize('args, words', [
+    (['none.jpg', '--weights', WEIGHTS], ['none.jpg']),
+    (['IMAGE'], ['--weights FILE', 'infsa_train']),
+    (['IMAGE', '--weights', WEIGHTS, '--kind', 'rollout'], ['rollout', 'weights']),
+    (['IMAGE', '--weights', WEIGHTS, '--layers', '5'], ['1 to 4']),
+    (['IMAGE', '--weights', WEIGHTS, '--model', 'infvit_mini_pure'], ['infvit_mini_linear', 'infvit_mini_pure']),
+])
+def test_explain_refuses_in_one_line(args, words, tmp_path, mini):
+    image = next((mini/'ILSVRC/Data/CLS-LOC/val').iterdir())
+    refused(run('infsa_explain', *[image if a == 'IMAGE' else a for a in args], cwd=tmp_path), *words)
+    assert not (tmp_path/'runs').exists()

@@ -107,7 +107,7 @@ def plot_layers(df:pd.DataFrame, # From `map_quality`
             ax.fill_between(r.layer.astype(int) + 1, r.low, r.high, color=colour, alpha=.2, lw=0)
             ax.plot(r.layer.astype(int) + 1, r['mean'], color=colour, marker=marker, ms=4, label=name)
         for r in rows[rows.layer.isna()].itertuples(): ax.axhline(r.mean, **_GREYS[r.map], label=r.map)
-        ax.set(xlabel='layer', ylabel=SCORES[m]); ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.margins(y=.08); ax.set(xlabel='layer', ylabel=SCORES[m]); ax.xaxis.get_major_locator().set_params(integer=True)
     axs[0].legend(fontsize=7)
     return axs
 

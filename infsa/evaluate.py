@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from .accuracy import accuracy_summary, calibration, confusion_pairs, per_class, plot_classes, plot_confusions, plot_reliability, predict
 from .boxes import case_table, read_blacklist
-from .classifier import Classifier, class_index, load_classifier
+from .classifier import class_index, load_classifier
 from .data import mini_imagenet
 from .layout import find_layout
 from .maps import attention_maps
@@ -75,7 +75,7 @@ def _judge(title, clf, name, items, names, out, options):
     drawn = dict(classes=plot_classes(classes), confusions=plot_confusions(pairs), reliability=plot_reliability(calibration(p.logits, p.labels)))
     for what, ax in drawn.items(): (out/f'{what}-{stem}.png').write_bytes(png_bytes(ax.figure))
     summary = {k: o._asdict() if hasattr(o, '_asdict') else o for k, o in accuracy_summary(p).items()}
-    return dict(model=title, set=name, **summary, confusions=pairs.head(5).to_dict('records'))
+    return dict(model=title, set=name, **summary, unreadable=[str(f) for f in p.bad], confusions=pairs.head(5).to_dict('records'))
 
 # %% ../nbs/54_evaluate.ipynb #7cc61f88
 def _evenly(items, n):
@@ -107,8 +107,6 @@ def _confusion_table(rows):
     return pd.DataFrame(found, columns=['model', 'set', 'true', 'answered', 'images', 'share'])
 
 # %% ../nbs/54_evaluate.ipynb #c32a8582
-def _links(out, stem, what): return [p for p in (out/f'{w}-{stem}.png' for w in what) if p.is_file()]
-
 def _sections(out, accuracy, maps, made):
     "The parts of the report: tables in words, pictures from the files beside it."
     sections = {'Accuracy': ['Means with 95 % bootstrap intervals over images. ECE is the calibration error in 15 bins, and what the same confidences would give if they were calibrated.', _accuracy_table(accuracy)]}
@@ -154,7 +152,10 @@ def _run(jobs, layout, out, made, of_sets, images, of_maps):
     try:
         for title, clf, sets in jobs:
             for name, items in sets.items(): accuracy.append(_judge(title, clf, name, items, _names(clf, layout), out, of_sets))
-            if of_maps['boxes'] or of_maps['curves']: looked.append(_look(title, clf, layout, _evenly(sets['val'], images), out, of_maps))
+            if not (of_maps['boxes'] or of_maps['curves']): continue
+            bad = next(r['unreadable'] for r in accuracy if (r['model'], r['set']) == (title, 'val'))
+            readable = [(f, y) for f, y in sets['val'] if str(f) not in bad]
+            looked.append(_look(title, clf, layout, _evenly(readable, images), out, of_maps))
         finished = True
     except KeyboardInterrupt: pass
     except Exception:
@@ -179,7 +180,7 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              bs:int=64, # Batch size
              num_workers:int|None=None, # Decoding processes; None: chosen by `predict`
              device=None, # Where models run; None: fastai's choice
-             skip_bad:bool=False, # Leave unreadable images out of accuracy, counted
+             skip_bad:bool=False, # Leave unreadable images out, counted
              seed:int=0, # Of random weights and random maps
              progress:bool=True, # Show bars
              **removal # `steps`, `baseline`, `score` of `map_quality`
@@ -225,7 +226,7 @@ def _parser():
     p.add_argument('--bs', type=int, default=64, help='batch size; default 64')
     p.add_argument('--num-workers', type=int, help='decoding processes')
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
-    p.add_argument('--skip-bad', action='store_true', help='leave unreadable images out of accuracy, counted')
+    p.add_argument('--skip-bad', action='store_true', help='leave unreadable images out, counted')
     p.add_argument('--seed', type=int, default=0, help='of random weights and random maps; default 0')
     p.add_argument('--out', help='folder; default the next free one below runs/')
     p.add_argument('--force', action='store_true', help='overwrite a finished or interrupted run')

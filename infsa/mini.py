@@ -195,9 +195,8 @@ def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `
     if not (isinstance(n_fragments, int) and n_fragments >= 0): raise ValueError(f'n_fragments={n_fragments!r}: a whole number, at least 0')
     settings = dict(version=_VERSION, n_train=n_train, n_valid=n_valid, seed=seed, side=_SIDE)
     name = 'mini_imagenet' if (n_train, n_valid, seed) == (12_000, 2_000, 0) else f'mini_imagenet_{n_train}_{n_valid}_{seed}'
-    cut_from = _photographs(photos)
     if photos is not None or n_fragments != 1:
-        settings |= dict(n_fragments=n_fragments, photos=[o for o, _ in cut_from])
+        settings |= dict(n_fragments=n_fragments, photos=[o for o, _ in _photographs(photos)])
         name += f'_{hashlib.sha256(repr(settings).encode()).hexdigest()[:8]}'
     top = data_root(root)/name
     if _intact(top, settings): return top
@@ -206,6 +205,6 @@ def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `
     with tempfile.TemporaryDirectory(dir=top.parent, prefix='.mini_imagenet-', ignore_cleanup_errors=True) as work:
         new = Path(work)/'new'
         new.mkdir()
-        _write_tree(new, settings, cut_from, progress)
+        _write_tree(new, settings, _photographs(photos), progress)
         _publish(new, top, settings)
     return top

@@ -19,10 +19,9 @@ from torch.nn import functional as F
 
 from .boxes import box_masks, count_cases, warn_of_cases
 from .classifier import Classifier
-from .layer_maps import MAPS
 from .layers import one_of
 from .layout import Layout
-from .maps import _attentions, _chosen, _grid, attention_maps, layer_inputs
+from .maps import attention_layers, attention_maps, layer_numbers, map_names, patch_grid
 from .metrics import (BASELINES, SCORE_KINDS, area_over, area_under, average_precision, chance, label_score, perturbation_curve,
                            pointing_hits, roc_auc, step_shares)
 from .mini import show_progress
@@ -48,26 +47,19 @@ def control_maps(images:Tensor, # (B, 3, H, W) uint8 crops
     return {n: s.to(images.device) for n, s in zip(CONTROLS, (luck, bright, centre.expand_as(luck)))}
 
 # %% ../nbs/53b_map_scores.ipynb #c5f6f5b8
-def _names_of(clf, variants):
-    "Maps that all layers of a model have, the first one first."
-    names = [k for k in MAPS.get(variants[0], ()) if all(k in MAPS.get(v, ()) for v in variants)]
-    return names if getattr(clf.model, 'has_class_token', True) else [k for k in names if k not in ('class_token', 'rollout')]
-
 def _on_show(clf, image, kinds, layers):
     "(names of maps, numbers of layers, grid of patches) of a model; no names, and a warning, where it has nothing to show."
     wanted = [kinds] if isinstance(kinds, str) else kinds
-    try: _attentions(clf.model)
+    names, grid = [], (min((n for n in range(1, clf.img_size + 1) if clf.img_size % n == 0), key=lambda n: abs(n - 14)),)*2
+    try:
+        depth, grid = len(attention_layers(clf.model)), patch_grid(clf.model, image)[0]
+        names = map_names(clf.model)
     except ValueError as e:
         if wanted is not None: raise
         warnings.warn(f'{clf.name}: only controls are scored: {e}')
-        side = min((n for n in range(1, clf.img_size + 1) if clf.img_size % n == 0), key=lambda n: abs(n - 14))
-        return [], [], (side, side)
-    inputs, grid = layer_inputs(clf.model, image), _grid(clf.model, image)[0]
-    names = _names_of(clf, [o.variant for o in inputs])
     if any(clf.img_size % n for n in grid): raise ValueError(f'img_size {clf.img_size} of {clf.name} must be a multiple of its patches, got {grid[0]} x {grid[1]} patches')
-    if not names: warnings.warn(f'{clf.name}: only controls are scored: layers of variant {inputs[0].variant!r} have no map in common')
     if wanted is not None: names = [one_of(f'kinds ({clf.name})', k, names) for k in wanted]
-    return names, _chosen(layers, len(inputs)) if names else [], grid
+    return names, layer_numbers(layers, depth) if names else [], grid
 
 # %% ../nbs/53b_map_scores.ipynb #28b0a524
 def _with_curves(curves, kinds, layers):

@@ -18,7 +18,7 @@ from .boxes import case_table, read_blacklist
 from .classifier import class_index, load_classifier
 from .data import mini_imagenet
 from .layout import find_layout
-from .maps import attention_maps
+from .map_scores import maps_to_score
 from .metrics import BASELINES, SCORE_KINDS
 from .quality import map_quality, plot_curves, plot_layers, quality_intervals, quality_table
 from .report import Picture, html_page, png_bytes
@@ -46,7 +46,9 @@ def pair_models(models:list, # "NAME", "NAME=FILE", or "NAME=" for random weight
 # %% ../nbs/54_evaluate.ipynb #0f718e89
 def _titles(classifiers):
     "A name for each classifier that no other one has."
-    names = [f'{c.name} ({Path(c.weights).stem if c.weights else "random weights"})' for c in classifiers]
+    def file(c): return Path(c.weights).resolve().parent.name if Path(c.weights).stem == 'model' else Path(c.weights).stem
+    of = [file(c) if c.weights else 'random weights' for c in classifiers]
+    names = [c.name if f == c.name else f'{c.name} ({f})' for c, f in zip(classifiers, of)]
     return [n if names.count(n) == 1 else f'{n} {i + 1}' for i, n in enumerate(names)]
 
 def _slug(text): return re.sub('[^A-Za-z0-9._]+', '-', text).strip('-')
@@ -136,13 +138,15 @@ def _write(out, made, accuracy, maps, finished):
     return found
 
 # %% ../nbs/54_evaluate.ipynb #1134a75f
-def _prepared(models, weights, layout, v2, maps, img_size, crop_pct, seed, device):
-    "[(title, classifier, sets)], checked; `maps` are names or None."
+def _prepared(models, weights, layout, v2, scored, img_size, crop_pct, seed, device):
+    "[(title, classifier, sets)], checked; `scored` are arguments of `maps_to_score`, or None."
     pairs = pair_models(models, weights)
     made = [load_classifier(n, f, None if f else len(layout.vocab), img_size, crop_pct, seed, device) for n, f in pairs]
     for clf in made:
         if not clf.weights and clf.vocab is None: clf.vocab = layout.vocab  # random weights answer for the classes of the data
-        for kind in maps or (): attention_maps(clf.model, torch.zeros(1, 3, clf.img_size, clf.img_size, device=next(clf.model.parameters()).device), kind)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # what `map_quality` will say itself
+            if scored: maps_to_score(clf, **scored)
     return [(title, clf, _sets(clf, layout, v2)) for title, clf in zip(_titles(made), made)]
 
 # %% ../nbs/54_evaluate.ipynb #67890352
@@ -164,6 +168,12 @@ def _run(jobs, layout, out, made, of_sets, images, of_maps):
     return _write(out, made, accuracy, looked, finished)
 
 # %% ../nbs/54_evaluate.ipynb #aeade29b
+def _check_use(boxes, curves, either, of_boxes, of_curves):
+    "Refuses options that would do nothing."
+    for options, used, words in ((either, boxes or curves, 'boxes or curves'), (of_boxes, boxes, 'boxes'), (of_curves, curves, 'curves')):
+        given = [k for k, v in options.items() if v is not None]
+        if given and not used: raise ValueError(f'{", ".join(given)}: without effect unless maps are scored by {words}')
+
 def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvision:NAME" too
              weights:list=(), # Files of weights
              data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
@@ -172,7 +182,7 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              curves=False, # Whether maps are scored by removal; as of `map_quality`
              maps:list|None=None, # Kinds of maps to score; None: all that a model has
              blacklist=None, # File of validation images with poor boxes
-             images:int=500, # For maps, evenly drawn; 0: all
+             images:int|None=None, # For maps, evenly drawn; 0: all; None: 500
              out=None, # Folder; None: the next free one below `runs/`
              force:bool=False, # Overwrite a finished or interrupted run
              img_size:int|None=None, # Side of the images, pixels; None: as each model was made for
@@ -187,12 +197,12 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
             )->dict: # What stands in `results.json`, and `out`
     "Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a folder."
     data = mini_imagenet(progress=progress) if data is None else Path(data)
-    layout, listed = find_layout(data), read_blacklist(blacklist) if blacklist else set()
-    if maps and not (boxes or curves): raise ValueError('maps: say how they are scored, by boxes, by curves or by both')
+    _check_use(boxes, curves, dict(maps=maps, images=images), dict(blacklist=blacklist), removal)
+    layout, listed, images = find_layout(data), read_blacklist(blacklist) if blacklist else set(), 500 if images is None else images
     for name, value, low in (('images', images, 0), ('bs', bs, 1), ('num_workers', num_workers or 0, 0), ('steps', removal.get('steps', 1), 1)):
         if not (isinstance(value, int) and value >= low): raise ValueError(f'{name} must be a whole number, at least {low}, got {value!r}')
     if boxes and layout.boxes is None: raise ValueError(f'boxes: {layout.root} has no box files beside it')
-    jobs = _prepared(models, weights, layout, v2, maps, img_size, crop_pct, seed, device)
+    jobs = _prepared(models, weights, layout, v2, dict(kinds=maps, curves=curves, steps=removal.get('steps', 10)) if boxes or curves else None, img_size, crop_pct, seed, device)
     out = run_folder(out, 'eval', force, ('results.json', 'interrupted.json'))
     out.mkdir(parents=True, exist_ok=True)
     for f in ('results.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
@@ -216,15 +226,15 @@ def _parser():
     p.add_argument('--boxes', action='store_true', help='score attention maps against boxes')
     p.add_argument('--curves', nargs='*', metavar='MAP', help='score by removing patches; without names the first map of each model and the controls; "all" for all')
     p.add_argument('--maps', nargs='+', metavar='KIND', help='maps to score, such as weights, received, class_token, rollout; default all that a model has')
-    p.add_argument('--blacklist', metavar='FILE', help='validation images with poor boxes, a number a line; scores are given with and without them')
-    p.add_argument('--images', type=int, default=500, help='images for maps, evenly drawn; 0 for all; default 500')
-    p.add_argument('--steps', type=int, default=10, help='steps of removal; default 10')
-    p.add_argument('--baseline', choices=list(BASELINES), default='mean', help='what replaces patches; default mean')
-    p.add_argument('--score', choices=SCORE_KINDS, default='probability', help='what falls when patches are removed; default probability')
+    p.add_argument('--blacklist', metavar='FILE', help='with --boxes: validation images with poor boxes, a number a line; scores are given with and without them')
+    p.add_argument('--images', type=int, help='images for maps, evenly drawn; 0 for all; default 500')
+    p.add_argument('--steps', type=int, help='steps of removal, with --curves; default 10')
+    p.add_argument('--baseline', choices=list(BASELINES), help='what replaces patches, with --curves; default mean')
+    p.add_argument('--score', choices=SCORE_KINDS, help='what falls when patches are removed, with --curves; default probability')
     p.add_argument('--img-size', type=int, help='side of the images, pixels; default as each model was made for')
     p.add_argument('--crop-pct', type=float, help="share of the resized side that the crop keeps; default the model's own")
     p.add_argument('--bs', type=int, default=64, help='batch size; default 64')
-    p.add_argument('--num-workers', type=int, help='decoding processes')
+    p.add_argument('--num-workers', type=int, help='decoding processes for accuracy')
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
     p.add_argument('--skip-bad', action='store_true', help='leave unreadable images out, counted')
     p.add_argument('--seed', type=int, default=0, help='of random weights and random maps; default 0')
@@ -239,6 +249,7 @@ def main(argv:list|None=None # Arguments; the command line's if None
     args = vars(_parser().parse_args(argv))
     named = args['curves']  # None: not asked for; []: asked for without names
     args['curves'] = 'all' if named == ['all'] else named or named is not None
+    args = {k: v for k, v in args.items() if v is not None or k not in ('steps', 'baseline', 'score')}
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f'infsa_eval: note: {message}', file=sys.stderr)
         try: found = evaluate(progress=sys.stdout.isatty(), **args)

@@ -6,7 +6,7 @@
 __all__ = ['SAYS', 'read_crops', 'top_classes', 'model_label', 'map_figure', 'image_pictures', 'explain', 'main']
 
 # %% ../nbs/52_explain.ipynb #e60df7c3
-import shlex, sys, warnings
+import shlex, sys, textwrap, warnings
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -32,7 +32,9 @@ def read_crops(files:list, # Image files
     for f in files: bad.append((f, x)) if isinstance(x := try_read(f), Exception) else crops.append(transform(x))
     if not bad: return crops
     (file, e), others = bad[0], f' ({len(bad)} of {len(files)} images cannot be read)' if len(bad) > 1 else ''
-    raise ValueError((f'{file}: {e.strerror}' if isinstance(e, OSError) else str(e)) + others) from e
+    said = f'{file}: {e.strerror}' if isinstance(e, OSError) else str(e)
+    if Path(file).is_dir(): said = f'{file}: is a folder; give the image files in it, such as {Path(file)/"*.jpg"}'
+    raise ValueError(said + others) from e
 
 # %% ../nbs/52_explain.ipynb #f5bc997a
 def top_classes(clf:Classifier, # Says how the crop is normalised
@@ -56,6 +58,16 @@ def model_label(clf:Classifier # The model
                )->str: # Its name, with "random weights" behind it if they are
     return clf.name + ('' if clf.weights else ', random weights')
 
+def _headline(fig, text):
+    "Writes text above all, in lines that the figure, made wide and high enough, can hold."
+    w, h = fig.get_size_inches()
+    lines = [part for line in text.split('\n') for part in textwrap.wrap(line, int(12*max(w, 3.4)))]
+    fig.set_size_inches(max(w, 3.4), h + 0.16*len(lines))
+    fig.suptitle('\n'.join(lines), fontsize=9)
+
+def _range(m): return f'{100*float(m.min())/float(m.max()):.0f}–100 %' if m.max() > 0 else 'no weight'
+
+# %% ../nbs/52_explain.ipynb #518bffe4
 def map_figure(crop:Tensor, # (3, img_size, img_size) uint8
                maps, # (L, rows, columns) weights; empty: the crop alone
                layers:list, # Numbers of the layers from 0
@@ -64,16 +76,18 @@ def map_figure(crop:Tensor, # (3, img_size, img_size) uint8
     "The crop, and each layer's map over it."
     columns = min(3, 1 + len(maps))
     rows = -(-(1 + len(maps))//columns)
-    fig, axs = plt.subplots(rows, columns, figsize=(max(1.7*columns, 3.4), 1.85*rows + 0.4), squeeze=False, layout='constrained')
-    fig.suptitle(title, fontsize=9)
+    fig, axs = plt.subplots(rows, columns, figsize=(1.7*columns, 1.85*rows + 0.1), squeeze=False, layout='constrained')
+    _headline(fig, title)
     axs.flat[0].imshow(crop.movedim(0, -1))
-    axs.flat[0].set_title('as cropped', fontsize=9)
-    for ax, m, l in zip(axs.flat[1:], maps, layers): overlay(crop, m, ax).set_title(f'layer {l + 1}', fontsize=9)
+    axs.flat[0].set_title('as cropped', fontsize=8)
+    for ax, m, l in zip(axs.flat[1:], maps, layers): overlay(crop, m, ax).set_title(f'layer {l + 1}, {_range(m)}', fontsize=8)
     for ax in axs.flat: ax.set(xticks=[], yticks=[])
     for ax in axs.flat[1 + len(maps):]: ax.axis('off')
     return fig
 
 # %% ../nbs/52_explain.ipynb #ab5389db
+_SCALE = 'The colour, from dark violet to pale yellow, is the weight; light and dark also come from the image below. Each map has its own scale: its largest weight is pale yellow.'
+
 def image_pictures(clf:Classifier, # The model
                    crop:Tensor, # (3, img_size, img_size) uint8
                    name:str, # Of the image, for the captions
@@ -88,11 +102,11 @@ def image_pictures(clf:Classifier, # The model
     chosen = layer_numbers(layers, len(attention_layers(clf.model)))
     told = f'layer{"s" if len(chosen) > 1 else ""} {", ".join(str(l + 1) for l in chosen)} of {label}'
     fig = map_figure(crop, attention_maps(clf.model, x[None], kind, chosen)[0], chosen, f'{label}\nmap "{kind}", mean over heads')
-    out = dict(maps=Picture(fig, f'{name} as cropped, and over it the map "{kind}" of {told}, mean over heads: {SAYS[kind]}. Bright is much; each map has its own scale.'))
+    out = dict(maps=Picture(fig, f'{name} as cropped, and over it the map "{kind}" of {told}, mean over heads: {SAYS[kind]}. {_SCALE} Percentages are the least weight of a layer and its largest, as shares of the largest.'))
     if heads:
         fig = plot_heads(clf.model, x, kind, chosen)[0, 0].figure
-        fig.suptitle(f'{label}, map "{kind}"', fontsize=9)
-        out['heads'] = Picture(fig, f'{name} and the map "{kind}" of every head (columns) of {told} (rows). Bright is much; each map has its own scale.')
+        _headline(fig, f'{label}\nmap "{kind}"')
+        out['heads'] = Picture(fig, f'{name} and the map "{kind}" of every head (columns) of {told} (rows). {_SCALE} A cell without colour is a head that gives no weight to any patch.')
     return out
 
 # %% ../nbs/52_explain.ipynb #39332f28
@@ -119,9 +133,17 @@ def _save_pictures(out, stem, drawn):
     return [Picture(out/f'{stem}.{what}.png', text) for what, (_, text) in drawn.items()]
 
 # %% ../nbs/52_explain.ipynb #cf1f17ca
+_EQUAL = 'all classes are equally probable, so their order means nothing'
+
+def _level(clf, table): return clf.num_classes > 1 and table.probability[0]*clf.num_classes < 1 + 1e-6  # the largest is no more than the mean
+
+def _answer(clf, file, table):
+    "The answer as a line of text."
+    return f'{file}: ' + '; '.join(f'{r.name or r._2} {r.probability:.1%}' for r in table.head(3).itertuples()) + (f' ({_EQUAL})' if _level(clf, table) else '')
+
 def _settings(clf, kind, note, command):
     "What explanations were made with, as a table."
-    rows = dict(model=clf.name, weights=clf.weights or 'random weights', images=f'{clf.img_size} x {clf.img_size} pixels, {clf.crop_pct:.3g} of the shorter side, {clf.interpolation}',
+    rows = dict(model=clf.name, weights=clf.weights or 'random weights', images=f'{clf.img_size} x {clf.img_size} pixels, centre crop of {100*clf.crop_pct:.3g} % of the shorter side, {clf.interpolation}',
                 map=f'{kind}: {SAYS[kind]}' if kind else f'none: {note}', command=command, **{k: v for k, v in environment().items() if k in ('infsa', 'torch', 'commit')})
     return pd.DataFrame([(k, v) for k, v in rows.items() if v], columns=['what', 'value'])
 
@@ -129,7 +151,7 @@ def _save_page(out, clf, done, total, note, settings):
     "Writes the predictions of all images that are done, and the page."
     table = pd.concat([d['table'].assign(image=d['image'], picture=d['picture'], model=clf.name, weights=clf.weights or 'random weights') for d in done])
     table[['image', 'rank', 'class', 'name', 'probability', 'model', 'weights', 'picture']].to_csv(out/'predictions.csv', index=False)
-    sections = {d['heading']: [d['table'].assign(probability=[f'{p:.1%}' for p in d['table'].probability]), *d['pictures']] for d in done}
+    sections = {d['heading']: [d['table'].assign(probability=[f'{p:.1%}' for p in d['table'].probability]), *([_EQUAL.capitalize() + '.'] if _level(clf, d['table']) else []), *d['pictures']] for d in done}
     lead = f'{clf!r}.' + (f' Interrupted: {len(done)} of {total} images are here.' if len(done) < total else '') + (f' Predictions only, no maps: {note}.' if note else '')
     (out/'explain.html').write_text(html_page('What the model sees', lead, {**sections, 'How this was made': [settings]}), encoding='utf-8')
     return table
@@ -159,7 +181,7 @@ def explain(images:list, # Files
             with _no_interrupt():  # all pictures of an image or none
                 if not done: _clear(out)
                 done.append(dict(image=str(file), heading=f'{n}. {file.name}', picture=f'{stem}.maps.png', table=table, pictures=_save_pictures(out, stem, drawn)))
-            if tell: tell(f'{file}: ' + '; '.join(f'{r.name or r._2} {r.probability:.1%}' for r in table.head(3).itertuples()))
+            if tell: tell(_answer(clf, file, table))
     except KeyboardInterrupt: pass
     with _no_interrupt(): predictions = _save_page(out, clf, done, len(files), note, _settings(clf, kind, note, command)) if done else None
     return dict(out=str(out), finished=len(done) == len(files), images=len(done), pictures=sum(len(d['pictures']) for d in done), predictions=predictions, note=note)
@@ -175,21 +197,21 @@ exit codes: 0 done, 2 wrong arguments, images or weights, 130 interrupted (image
 def _layer_numbers(text):
     try: numbers = [int(o) for o in text.split(',')]
     except ValueError: numbers = [0]
-    if 0 in numbers: raise ArgumentTypeError(f'expected numbers of layers such as 1,4 or -1, got {text!r}')
+    if 0 in numbers: raise ArgumentTypeError(f'expected numbers of layers, the first is 1 and the last -1, such as 1,4 or =-1,1, got {text!r}')
     return numbers
 
 def _parser():
     p = OneLineParser('infsa_explain', 'Show what a model answers on images, and where its layers look.', _EXAMPLES)
-    p.add_argument('images', nargs='+', metavar='IMAGE', help='image files')
+    p.add_argument('images', nargs='+', metavar='IMAGE', help='image files; a rotation noted by a camera (EXIF) is not applied')
     p.add_argument('--weights', metavar='FILE', help='of infsa_train (model.safetensors), or of timm or torchvision (.safetensors, .pth) with --model')
     p.add_argument('--model', metavar='NAME', help='name of an InfViT, timm:NAME or torchvision:NAME; needed where the weights do not say it, alone for random weights')
-    p.add_argument('--kind', help=f'map: {", ".join(SAYS)}; default what the layers of the model do')
-    p.add_argument('--layers', type=_layer_numbers, metavar='N,N', help='numbers of layers, the first is 1, the last -1; default all')
+    p.add_argument('--kind', help=f'map, of those that the model has: {", ".join(SAYS)}; default its first: weights (linear), received (pure), centrality (multihop, kernel), class_token (softmax)')
+    p.add_argument('--layers', type=_layer_numbers, metavar='N,N', help='numbers of layers from 1, or from the end, -1 is the last; a list that starts with a minus needs =: --layers=-1,1; default all')
     p.add_argument('--heads', action='store_true', help='draw every head too')
     p.add_argument('--top', type=int, default=5, metavar='N', help='classes shown; default 5')
     p.add_argument('--img-size', type=int, metavar='N', help='side of the images, pixels; default as the model was made for')
     p.add_argument('--crop-pct', type=float, metavar='X', help="share of the resized side that the crop keeps; default the model's own")
-    p.add_argument('--seed', type=int, default=0, metavar='N', help='of random weights; default 0')
+    p.add_argument('--seed', type=int, metavar='N', help='of random weights, without --weights; default 0')
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
     p.add_argument('--out', metavar='DIR', help='folder; default the next free one below runs/')
     p.add_argument('--force', action='store_true', help='overwrite earlier explanations')
@@ -202,8 +224,9 @@ def _from_one(numbers, clf):
     if bad := [n for n in numbers if abs(n) > depth]: raise ValueError(f'layers must be numbers from 1 to {depth}, or -1 to -{depth} from the end, got {bad[0]}')
     return [n - 1 if n > 0 else n for n in numbers]
 
-def _classifier(model, weights, **options):
-    if model or weights: return load_classifier(model, weights, **options)
+def _classifier(model, weights, seed, **options):
+    if weights and seed is not None: raise ValueError('seed is for random weights and must be left out with --weights')
+    if model or weights: return load_classifier(model, weights, seed=seed or 0, **options)
     there = sorted(Path('runs').glob('*/model.safetensors'), key=lambda f: f.stat().st_mtime)
     raise ValueError('weights are missing: give --weights FILE, such as the model.safetensors that infsa_train leaves in its folder below runs/'
                      + (f' (the newest here is {there[-1]})' if there else '') + '; --model NAME alone shows random weights')

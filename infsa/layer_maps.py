@@ -53,12 +53,12 @@ def _check_limits(tol, max_hops):
     if max_hops < 1: raise ValueError(f'max_hops must be at least 1, got {max_hops}')
 
 def _warn_if_open(rest, tol, max_hops): # rest (B, H, 1, 1), what may still be missing
-    if (late := int((rest > tol).sum())): warnings.warn(f'{late} of {rest.numel()} graphs are not within tol={tol} after max_hops={max_hops}; the largest rest is {rest.max():.2g}')
+    if (late := int((rest > tol).sum())): warnings.warn(f'{late} of {rest.numel()} graphs are not within tol={tol} after max_hops={max_hops}; the largest remainder is {rest.max():.2g}')
 
 # %% ../nbs/49_layer_maps.ipynb #f0387b5e
 def graph_centrality(layer:LayerInputs, # Of variant "pure" or "multihop"
                      direction:str='received', # Or "sent", the paper's row sums
-                     tol:float=1e-5, # Rest of the sum allowed, relative to its norm
+                     tol:float=1e-5, # Remainder of the sum allowed, relative to its norm
                      max_hops:int=1000, # Then a warning says what is missing
                     )->Tensor: # (B, H, N)
     "Katz centrality: sum over hops t = 1, 2, ... of `(rho * A_hat)^t`, by columns or by rows; memory linear in N."
@@ -99,7 +99,7 @@ def graph_perron(layer:LayerInputs, # Of variant "pure" or "multihop"
 
 # %% ../nbs/49_layer_maps.ipynb #9b63dc25
 def linear_map(layer:LayerInputs # Of variant "linear"
-              )->Tensor: # (B, H, N), each head sums to one
+              )->Tensor: # (B, H, N), each head sums to one, or is zero where all its scores are
     "The weights of Linear-InfSA."
     return linear_weights(layer.q, layer.k)
 

@@ -110,7 +110,7 @@ def pointing_hits(maps:Tensor, # (B, h, w) float, higher is more relevant
                   masks:Tensor, # (B, h, w) bool, True inside the boxes
                   tolerance:float=0, # Distance from a mask, in pixels, that still counts as inside
                   empty:str='nan', # Where a mask is empty: 'nan' or 'raise'
-                 )->Tensor: # (B,) float64 in [0, 1]; `chance(masks)` is what a constant map gets
+                 )->Tensor: # (B,) float64 in [0, 1]; without tolerance a constant map gets `chance(masks)`
     "Whether the largest value lies inside; where several are largest, the share of them inside."
     _check_maps(maps)
     _check_masks(masks, maps)

@@ -16,7 +16,7 @@ import pandas as pd
 from .boxes import Boxed, box_masks, case_table, read_blacklist
 from .layers import one_of
 from .map_scores import CONTROLS, control_maps, image_name, map_quality
-from .metrics import Interval, interval, paired_difference
+from .metrics import Interval, interval, paired_difference, step_shares
 
 # %% ../nbs/53c_quality.ipynb #a26a0313
 _all_ = ['Boxed', 'box_masks', 'case_table', 'read_blacklist', 'CONTROLS', 'control_maps', 'image_name', 'map_quality']
@@ -116,12 +116,14 @@ def plot_curves(df:pd.DataFrame, # From `map_quality`
                 maps=None, # Names, and (name, layer) pairs; None: all that have curves
                 order:str='morf', # 'morf' or 'lerf'
                 ax=None, # Axes; None: new ones
+                patches=None, # (rows, columns) of a map; None: as `df.attrs` says
                ): # The axes
     "Mean score over the share of patches removed, relative to intact images, with 95 % bands."
     one_of('order', order, ('morf', 'lerf'))
     points = [c for c in df if c.startswith(f'{order}_') and c[5:].isdigit()]
     if not points: raise ValueError('df has no curves; call map_quality with curves')
-    start, shares = df[points[0]].mean(), np.linspace(0, 1, len(points))
+    if (patches := patches or df.attrs.get('patches')) is None: raise ValueError('patches, (rows, columns) of a map, must be given: this table does not say')
+    start, shares = df[points[0]].mean(), step_shares(math.prod(patches), len(points) - 1)
     groups = [(m, g) for m, g in df[df[points[0]].notna()].groupby(['map', 'layer'], sort=False, dropna=False) if maps is None or m[0] in maps or m in maps]
     if not groups: raise ValueError(f'maps: none of {maps} has curves')
     ax = ax or plt.subplots(figsize=(4.5, 2.8), layout='constrained')[1]

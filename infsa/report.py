@@ -45,7 +45,8 @@ body {font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 0 auto; pad
 h1, h2 {line-height: 1.2} figure {margin: 1em 0} figcaption {font-size: .9em; opacity: .8}
 img {max-width: 100%; height: auto; background: #fff}
 .scroll {overflow-x: auto} table {border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal}
-td, th {padding: .25em .7em; text-align: left; border-bottom: 1px solid #8886; vertical-align: top}"""
+td, th {padding: .25em .4em; text-align: left; border-bottom: 1px solid #8886; vertical-align: top}
+td {white-space: nowrap} td:last-child {white-space: normal; min-width: 10em}"""
 
 def _table(frame): return '<div class="scroll" tabindex="0">' + frame.to_html(index=False, border=0, na_rep='', justify='left') + '</div>'
 

@@ -24,7 +24,10 @@ def _variant_folders(path):
     if not any(found.values()): found = {v: [path]*speaks(path.name, v) for v in V2_VARIANTS}
     twice = next((o for o in found.values() if len(o) > 1), None)
     if twice: raise ValueError(f'path={path} holds {twice[0].name} and {twice[1].name}, both of one variant; give the folder to be read')
-    if any(found.values()): return {v: o[0] for v, o in found.items() if o}
+    if any(found.values()):
+        missing = [v for v, o in found.items() if not o]
+        if missing and [path] not in found.values(): warnings.warn(f'path={path} holds no {" and no ".join(missing)}')
+        return {v: o[0] for v, o in found.items() if o}
     held = ', '.join(sorted(o.name for o in path.iterdir())[:5]) or 'nothing'
     raise FileNotFoundError(f'path={path} holds no ImageNet-V2. Looked for folders with {", ".join(V2_VARIANTS[:2])} or {V2_VARIANTS[2]} '
                             f'in their names, such as imagenetv2-{V2_VARIANTS[0]}-format-val; it holds {held}')

@@ -218,7 +218,7 @@ def plot_reliability(cal:dict, # From `calibration`
     t = t[t.images > 0]
     ax.plot([0, 1], [0, 1], '--', color='0.4', lw=1, label='calibrated')
     ax.vlines(t.confidence, t.accuracy_low, t.accuracy_high, color='C0', alpha=.5)
-    ax.plot(t.confidence, t.accuracy, 'o-', color='C0', ms=4, label=f'ECE {cal["ece"]:.3f} ({cal["ece_if_calibrated"]:.3f} if calibrated)')
+    ax.plot(t.confidence, t.accuracy, 'o', color='C0', ms=4, label=f'ECE {cal["ece"]:.3f} ({cal["ece_if_calibrated"]:.3f} if calibrated)')
     ax.set(xlabel='confidence', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1.02)); ax.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return ax
 

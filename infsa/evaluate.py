@@ -109,16 +109,19 @@ def _confusion_table(rows):
     return pd.DataFrame(found, columns=['model', 'set', 'true', 'answered', 'images', 'share'])
 
 # %% ../nbs/54_evaluate.ipynb #c32a8582
+_WORDS = ('Box scores ask whether a map is higher inside the boxes than outside; chance is what PR-AUC and the pointing game give without knowledge, and ROC-AUC is then 0.5. '
+          'MoRF and LeRF remove patches, the most or the least relevant first; AOC is the area over the curve of the score, high is good for MoRF and low for LeRF. Deletion and insertion are the areas under the same curves.')
+
 def _sections(out, accuracy, maps, made):
     "The parts of the report: tables in words, pictures from the files beside it."
-    sections = {'Accuracy': ['Means with 95 % bootstrap intervals over images. ECE is the calibration error in 15 bins, and what the same confidences would give if they were calibrated.', _accuracy_table(accuracy)]}
+    sections = {'Accuracy': ['Means with 95 % bootstrap intervals over images; by class and by bin of confidence, Wilson\'s intervals. ECE is the calibration error in 15 bins, and what the same confidences would give if they were calibrated.', _accuracy_table(accuracy)]}
     for r in accuracy:
         name = f'{r["model"]}, {r["set"]}'
         for what, words in dict(reliability='accuracy over confidence', classes='accuracy of the classes', confusions='most frequent confusions').items():
             sections['Accuracy'].append(Picture(out/f'{what}-{_slug(r["model"])}-{_slug(r["set"])}.png', f'{name}: {words}'))
     if len(_confusion_table(accuracy)): sections['Confusions'] = [_confusion_table(accuracy)]
     for m in maps:
-        parts = [f'{m["images"]} images, evenly drawn. random, brightness and centre are controls that know nothing of the model.']
+        parts = [f'{m["images"]} images, evenly drawn; pictures are of all of them. Layers count from 1 here and from 0 in the CSV files. random, brightness and centre are controls that know nothing of the model.', _WORDS]
         for words, frame in m['tables'].items(): parts += [words.capitalize() + ':', frame]
         parts += [Picture(out/f'{what}-{_slug(m["model"])}.png', f'{m["model"]}: {words}') for what, words in dict(boxes='box scores by layer', removal='what is left when patches are removed').items() if what in m['pictures']]
         if len(cases := case_table(m['cases'])): parts += ['What was found among the boxes:', cases]
@@ -131,7 +134,8 @@ def _write(out, made, accuracy, maps, finished):
     _accuracy_table(accuracy).to_csv(out/'accuracy.csv', index=False)
     intervals = [m['intervals'].assign(model=m['model']) for m in maps]
     if maps: pd.concat(intervals).to_csv(out/'maps.csv', index=False)
-    lead = f'{len({r["model"] for r in accuracy})} models on {made["data"]}' + ('' if finished else '; interrupted, so some are missing')
+    judged = len({r['model'] for r in accuracy})
+    lead = f'{judged} model{"s"*(judged != 1)} on {made["data"]}' + ('' if finished else '; interrupted, so some are missing')
     (out/'report.html').write_text(html_page('What the models see', lead, _sections(out, accuracy, maps, made)), encoding='utf-8')
     found = dict(made, finished=finished, accuracy=accuracy, maps=[dict(model=m['model'], images=m['images'], cases=m['cases'], scores=json.loads(m['intervals'].to_json(orient='records'))) for m in maps])
     (out/('results.json' if finished else 'interrupted.json')).write_text(json.dumps(found, indent=1, default=str) + '\n', encoding='utf-8')
@@ -196,6 +200,8 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              **removal # `steps`, `baseline`, `score` of `map_quality`
             )->dict: # What stands in `results.json`, and `out`
     "Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a folder."
+    for name, folder in dict(data=data, v2=v2).items():
+        if folder is not None and not Path(folder).is_dir(): raise FileNotFoundError(f'{name}={folder} is not a folder')
     data = mini_imagenet(progress=progress) if data is None else Path(data)
     _check_use(boxes, curves, dict(maps=maps, images=images), dict(blacklist=blacklist), removal)
     layout, listed, images = find_layout(data), read_blacklist(blacklist) if blacklist else set(), 500 if images is None else images

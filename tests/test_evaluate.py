@@ -87,7 +87,7 @@ def test_fewer_classes_than_the_model_and_unknown_ones(tmp_path, tree):
     for d in range(5, 10): shutil.rmtree(top/f'ILSVRC/Data/CLS-LOC/train/n0000000{d}')
     result = run('infsa_eval', '--weights', WEIGHTS, '--data', top, '--out', 'five', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    classes = list(csv.DictReader(open(tmp_path/'five/classes-infvit_mini_linear-infvit_mini_linear-val.csv')))
+    classes = list(csv.DictReader(open(tmp_path/'five/classes-infvit_mini_linear-val.csv')))
     assert [int(r['images']) > 0 for r in classes] == [True]*5 + [False]*5
     (top/'ILSVRC/Data/CLS-LOC/train/n00000000').rename(top/'ILSVRC/Data/CLS-LOC/train/n99999999')
     for xml in notes: xml.write_text(xml.read_text().replace('n00000000', 'n99999999'))
@@ -145,7 +145,7 @@ def test_peers_stand_in_the_same_table(tmp_path, mini):
     result = run('infsa_eval', '--weights', WEIGHTS, '--model', 'timm:vit_tiny_patch16_224=', '--img-size', 32, '--data', mini, '--boxes', '--images', 8, '--out', 'out', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path/'out/results.json').read_text())
-    assert [r['model'] for r in found['accuracy']] == ['infvit_mini_linear (infvit_mini_linear)', 'timm:vit_tiny_patch16_224 (random weights)']
+    assert [r['model'] for r in found['accuracy']] == ['infvit_mini_linear', 'timm:vit_tiny_patch16_224 (random weights)']
     assert {'class_token', 'received', 'rollout'} <= {s['map'] for s in found['maps'][1]['scores']}
 
 

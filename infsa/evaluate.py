@@ -17,6 +17,7 @@ from .accuracy import accuracy_summary, calibration, confusion_pairs, per_class,
 from .boxes import case_table, read_blacklist
 from .classifier import class_index, load_classifier
 from .data import mini_imagenet
+from .layers import one_of
 from .layout import find_layout
 from .map_scores import maps_to_score
 from .metrics import BASELINES, SCORE_KINDS
@@ -178,6 +179,16 @@ def _check_use(boxes, curves, either, of_boxes, of_curves):
         given = [k for k, v in options.items() if v is not None]
         if given and not used: raise ValueError(f'{", ".join(given)}: without effect unless maps are scored by {words}')
 
+def _check_values(folders, numbers, removal):
+    "Refuses folders that are none, numbers out of range and unknown ways to remove patches."
+    for name, folder in folders.items():
+        if folder is not None and not Path(folder).is_dir(): raise FileNotFoundError(f'{name}={folder} is not a folder')
+    for name, (value, low) in numbers.items():
+        if value is not None and not (isinstance(value, int) and value >= low): raise ValueError(f'{name} must be a whole number, at least {low}, got {value!r}')
+    for name, known in dict(baseline=BASELINES, score=SCORE_KINDS).items():
+        if isinstance(removal.get(name), str): one_of(name, removal[name], known)
+
+# %% ../nbs/54_evaluate.ipynb #dea75db5
 def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvision:NAME" too
              weights:list=(), # Files of weights
              data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
@@ -196,23 +207,24 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              device=None, # Where models run; None: fastai's choice
              skip_bad:bool=False, # Leave unreadable images out, counted
              seed:int=0, # Of random weights and random maps
+             steps:int|None=None, # Of removal; None: 10
+             baseline=None, # What replaces patches, as of `map_quality`; None: 'mean'
+             score:str|None=None, # What falls when patches are removed, as of `map_quality`; None: 'probability'
              progress:bool=True, # Show bars
-             **removal # `steps`, `baseline`, `score` of `map_quality`
             )->dict: # What stands in `results.json`, and `out`
     "Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a folder."
-    for name, folder in dict(data=data, v2=v2).items():
-        if folder is not None and not Path(folder).is_dir(): raise FileNotFoundError(f'{name}={folder} is not a folder')
+    given = {k: v for k, v in dict(steps=steps, baseline=baseline, score=score).items() if v is not None}
+    _check_use(boxes, curves, dict(maps=maps, images=images), dict(blacklist=blacklist), given)
+    removal = dict(steps=10, baseline='mean', score='probability') | given
+    _check_values(dict(data=data, v2=v2), dict(images=(images, 0), bs=(bs, 1), num_workers=(num_workers, 0), steps=(removal['steps'], 1)), removal)
     data = mini_imagenet(progress=progress) if data is None else Path(data)
-    _check_use(boxes, curves, dict(maps=maps, images=images), dict(blacklist=blacklist), removal)
     layout, listed, images = find_layout(data), read_blacklist(blacklist) if blacklist else set(), 500 if images is None else images
-    for name, value, low in (('images', images, 0), ('bs', bs, 1), ('num_workers', num_workers or 0, 0), ('steps', removal.get('steps', 1), 1)):
-        if not (isinstance(value, int) and value >= low): raise ValueError(f'{name} must be a whole number, at least {low}, got {value!r}')
     if boxes and layout.boxes is None: raise ValueError(f'boxes: {layout.root} has no box files beside it')
-    jobs = _prepared(models, weights, layout, v2, dict(kinds=maps, curves=curves, steps=removal.get('steps', 10)) if boxes or curves else None, img_size, crop_pct, seed, device)
+    jobs = _prepared(models, weights, layout, v2, dict(kinds=maps, curves=curves, steps=removal['steps']) if boxes or curves else None, img_size, crop_pct, seed, device)
     out = run_folder(out, 'eval', force, ('results.json', 'interrupted.json'))
     out.mkdir(parents=True, exist_ok=True)
     for f in ('results.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
-    made = dict(data=str(data), v2=v2 and str(v2), models=[t for t, *_ in jobs], image_size=[c.img_size for _, c, _ in jobs], blacklist=blacklist and str(blacklist), seed=seed, **removal, environment=environment())
+    made = dict(data=str(data), v2=v2 and str(v2), models=[t for t, *_ in jobs], image_size=[c.img_size for _, c, _ in jobs], blacklist=blacklist and str(blacklist), seed=seed, **(removal if curves else {}), environment=environment())
     options = dict(kinds=maps, boxes=boxes, curves=curves, blacklist=listed, bs=bs, seed=seed, progress=progress, **removal)
     return dict(_run(jobs, layout, out, made, dict(bs=bs, num_workers=num_workers, skip_bad=skip_bad, progress=progress), images, options), out=str(out))
 
@@ -255,7 +267,6 @@ def main(argv:list|None=None # Arguments; the command line's if None
     args = vars(_parser().parse_args(argv))
     named = args['curves']  # None: not asked for; []: asked for without names
     args['curves'] = 'all' if named == ['all'] else named or named is not None
-    args = {k: v for k, v in args.items() if v is not None or k not in ('steps', 'baseline', 'score')}
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f'infsa_eval: note: {message}', file=sys.stderr)
         try: found = evaluate(progress=sys.stdout.isatty(), **args)

@@ -107,7 +107,7 @@ def _map_function(variant, kind):
 
 def map_names(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
              )->list: # Keys of `MAPS[variant]`
-    "Names of the maps that all layers of a model have, the first one first; raises `ValueError` for a model without any."
+    "Names of the maps that all layers of a model have, its default first; raises `ValueError` for a model without any."
     variants = list(dict.fromkeys(_variant(a) for a in attention_layers(model)))
     for v in variants: _map_function(v, None)
     names = [k for k in MAPS[variants[0]] if all(k in MAPS[v] for v in variants)]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['QUERY_ROWS', 'naive_linear_infsa', 'linear_weights', 'linear_infsa', 'query_energies', 'absorbed_key', 'key_weights',
-           'absorbed_value', 'absorbed_linear_infsa']
+           'absorbed_value', 'absorbed_context', 'absorbed_linear_infsa']
 
 # %% ../nbs/11_linear.ipynb #53bf4000
 from functools import partial
@@ -12,9 +12,10 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.flop_counter import flop_registry
 
-from .neumann import check_rho
-from .pure import check_eps, check_mask, check_qkv, grad_with_graph, no_autocast, widen
+from .pure import (check_eps, check_mask, check_masks, check_qkv, discounts, needs_algebra, no_autocast, one_by_one, widen,
+                        zero_padding)
 
 # %% ../nbs/11_linear.ipynb #be2a0fbb
 def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None):
@@ -36,19 +37,9 @@ def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padd
 
 # %% ../nbs/11_linear.ipynb #7402872c
 def _normalize(x:Tensor, # (..., T) non-negative
-               mask:Tensor|None, # broadcasts to (..., T), True where masked
                eps:float, # Added to the sum
-              )->Tensor: # (..., T) sums to one, or to zero where everything is zero or masked
-    if mask is not None: x = x.masked_fill(mask, 0)
+              )->Tensor: # (..., T) sums to one, or to zero where everything is zero
     return x / (x.sum(-1, keepdim=True) + eps)
-
-def _head_mask(name, mask, B, T):
-    check_mask(name, mask, (B, T), exact=True)
-    return None if mask is None else mask[:, None]  # (B, 1, T)
-
-def _discount(rho, H, like):
-    rho = check_rho(rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64), H)
-    return rho.to(like).reshape(-1, 1, 1)  # (H or 1, 1, 1)
 
 # %% ../nbs/11_linear.ipynb #46df411c
 def linear_weights(q:Tensor, # (B, H, N, D) queries
@@ -60,13 +51,12 @@ def linear_weights(q:Tensor, # (B, H, N, D) queries
     "Weights that Linear-InfSA gives to the keys: energy-pooled query, rectified products, sum one."
     check_qkv(q, k)
     check_eps(eps)
+    check_masks(q, k, key_padding_mask, query_padding_mask=query_padding_mask)
     with no_autocast(q.device):
-        q, k = widen(q, k)
-        energy = torch.linalg.vector_norm(q, dim=-1)  # (B, H, N)
-        w = _normalize(energy, _head_mask('query_padding_mask', query_padding_mask, q.shape[0], q.shape[2]), eps)
+        q, k, _ = zero_padding(*widen(q, k), None, key_padding_mask, query_padding_mask)
+        w = _normalize(torch.linalg.vector_norm(q, dim=-1), eps)  # (B, H, N)
         pooled = w.unsqueeze(-2) @ q  # (B, H, 1, D)
-        a = (pooled @ k.mT).squeeze(-2).relu()  # (B, H, M)
-        return _normalize(a, _head_mask('key_padding_mask', key_padding_mask, k.shape[0], k.shape[2]), eps)
+        return _normalize((pooled @ k.mT).squeeze(-2).relu(), eps)  # (B, H, M)
 
 # %% ../nbs/11_linear.ipynb #9569895d
 def linear_infsa(q:Tensor, # (B, H, N, D) queries
@@ -85,13 +75,15 @@ def linear_infsa(q:Tensor, # (B, H, N, D) queries
     check_qkv(q, k, v)
     a = linear_weights(q, k, key_padding_mask, query_padding_mask, eps).unsqueeze(-2)  # (B, H, 1, M)
     with no_autocast(q.device):
-        a = F.dropout(a * _discount(rho, q.shape[1], a), dropout_p, training=dropout_p > 0)
-        out = (a @ widen(v)[0]).to(v.dtype).expand(*q.shape[:3], v.shape[3])
+        a = a * discounts(rho, widen(q)[0])[..., None, None]
+        if dropout_p: a = F.dropout(a, dropout_p)
+        real = v if key_padding_mask is None else v.masked_fill(key_padding_mask[:, None, :, None], 0)
+        out = (a @ widen(real)[0]).to(v.dtype).expand(*q.shape[:3], v.shape[3])
     if query_padding_mask is not None: out = out.masked_fill(query_padding_mask[:, None, :, None], 0)
     return (out, a.to(v.dtype)) if need_weights else out
 
 # %% ../nbs/11_linear.ipynb #744bd16d
-def _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, H):
+def _check_layer(x, in_proj_weight, in_proj_bias, H):
     "Raises on what does not fit; returns the type in which queries are projected."
     amp = torch.is_autocast_enabled(x.device.type) if torch.amp.is_autocast_available(x.device.type) else False
     if not x.is_floating_point() or (x.dtype != in_proj_weight.dtype and not amp):
@@ -99,13 +91,19 @@ def _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias
     if x.ndim != 3: raise ValueError(f'x must have 3 axes (B, N, C), got shape {tuple(x.shape)}')
     C = x.shape[2]
     if H < 1 or C % H: raise ValueError(f'num_heads must divide the width of x, got num_heads={H}, width {C}')
-    shapes = dict(in_proj_weight=(3*C, C), in_proj_bias=(3*C,), out_proj_weight=(C, C), out_proj_bias=(C,))
-    for (name, want), t in zip(shapes.items(), (in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias)):
-        if t is not None and tuple(t.shape) != want: raise ValueError(f'{name} must have shape {want}, got {tuple(t.shape)}')
+    _check_shapes(in_proj_weight=(in_proj_weight, (3*C, C)), in_proj_bias=(in_proj_bias, (3*C,)))
     return torch.get_autocast_dtype(x.device.type) if amp and x.dtype != torch.float64 else x.dtype
+
+def _check_shapes(**wanted): # name=(tensor or None, shape)
+    for name, (t, want) in wanted.items():
+        if t is not None and tuple(t.shape) != want: raise ValueError(f'{name} must have shape {want}, got {tuple(t.shape)}')
 
 # %% ../nbs/11_linear.ipynb #0435cf05
 QUERY_ROWS = 1024  # tokens whose queries exist at once: they stay in cache instead of going out to memory
+
+def _norms(x, weight, bias, num_heads): # (..., C) -> (..., H)
+    q = F.linear(x, weight, bias).unflatten(-1, (num_heads, -1))
+    return torch.linalg.vector_norm(q, dim=-1, dtype=torch.promote_types(q.dtype, torch.float32))
 
 def query_energies(x:Tensor, # (B, N, C) tokens
                    weight:Tensor, # (C, C) query projection
@@ -114,10 +112,8 @@ def query_energies(x:Tensor, # (B, N, C) tokens
                    mask:Tensor|None=None, # (B, N, 1) bool, True where a token is padding
                   )->Tensor: # (B, N, H), float32 or wider
     "Norms of the queries; the queries themselves are not kept."
-    def norms(rows):
-        q = F.linear(rows, weight, bias).unflatten(-1, (num_heads, -1))
-        return torch.linalg.vector_norm(q, dim=-1, dtype=torch.promote_types(q.dtype, torch.float32))
-    energy = torch.cat([norms(rows) for rows in x.flatten(0, 1).split(QUERY_ROWS)]).view(*x.shape[:2], num_heads)
+    parts = [_norms(rows, weight, bias, num_heads) for rows in x.flatten(0, 1).split(QUERY_ROWS)]
+    energy = torch.cat(parts).view(*x.shape[:2], num_heads)
     return energy if mask is None else energy.masked_fill(mask, 0)
 
 # %% ../nbs/11_linear.ipynb #1e147952
@@ -127,30 +123,20 @@ def _tiles(x):
     n, m = max(1, min(N, QUERY_ROWS)), max(1, QUERY_ROWS//max(N, 1))
     return [(slice(b, b + m), slice(t, t + n)) for b in range(0, B, m) for t in range(0, N, n)]
 
-class _EnergySums(torch.autograd.Function):
-    "Sums over tokens of the energies, (B, H), and of energy times token, (B, H, C); queries are not kept for backward."
-    @staticmethod
-    def forward(ctx, x, weight, bias, mask, num_heads, dtype):
-        ctx.save_for_backward(x, weight, bias, mask)
-        ctx.options = num_heads, dtype
-        weight, bias = weight.to(dtype), bias.to(dtype)
-        s = x.new_zeros(x.shape[0], num_heads, 1 + x.shape[2], dtype=torch.promote_types(x.dtype, torch.float32))
-        for t in _tiles(x):
-            energy = query_energies(x[t].to(dtype), weight, bias, num_heads, None if mask is None else mask[t])
-            s[t[0], :, 0] += energy.sum(1)
-            s[t[0], :, 1:] += torch.bmm(energy.mT, *widen(x[t]))
-        return s[..., 0].clone(), s[..., 1:].clone()
-
-    @staticmethod
-    def backward(ctx, ds, dS):
-        with no_autocast(ds.device): return *_energy_gradients(ds, dS, *ctx.saved_tensors, *ctx.options), None, None, None
+def _energy_sums(x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None, num_heads:int, dtype:torch.dtype)->tuple[Tensor, Tensor]:
+    "Sums over tokens of the energies, (B, H), and of energy times token, (B, H, C)."
+    weight, bias = weight.to(dtype), bias.to(dtype)
+    s = x.new_zeros(x.shape[0], num_heads, 1 + x.shape[2], dtype=torch.promote_types(x.dtype, torch.float32))
+    for t in _tiles(x):
+        energy = query_energies(x[t].to(dtype), weight, bias, num_heads, None if mask is None else mask[t])
+        s[t[0], :, 0] += energy.sum(1)
+        s[t[0], :, 1:] += torch.bmm(energy.mT, *widen(x[t]))
+    return s[..., 0].clone(), s[..., 1:].clone()
 
 # %% ../nbs/11_linear.ipynb #7ec67e02
-def _energy_gradients(ds, dS, x, weight, bias, mask, num_heads, dtype):
+def _energy_gradients(ds:Tensor, dS:Tensor, x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None, num_heads:int,
+                      dtype:torch.dtype)->tuple[Tensor, Tensor, Tensor]:
     "Gradients of tokens, weight and bias."
-    if torch.is_grad_enabled():
-        energy = query_energies(x, weight, bias, num_heads, mask)
-        return grad_with_graph((energy.sum(1), energy.mT @ widen(x)[0]), (x, weight, bias), (ds, dS))
     dx, dW, db = torch.empty_like(x), *(torch.zeros_like(o) for o in widen(weight, bias))
     W, b = weight.to(dtype), bias.to(dtype)
     for t in _tiles(x):
@@ -165,6 +151,66 @@ def _energy_gradients(ds, dS, x, weight, bias, mask, num_heads, dtype):
         dW += dq.T @ x[t].flatten(0, 1).to(dtype)
         db += dq.sum(0)
     return dx, dW.to(weight), db.to(bias)
+
+# %% ../nbs/11_linear.ipynb #d9e113fd
+def _written_out(x, weight, bias, mask, num_heads, dtype):
+    "`_energy_sums` as algebra on all tokens."
+    energy = _norms(x.to(dtype), weight.to(dtype), bias.to(dtype), num_heads)
+    if mask is not None: energy = energy.masked_fill(mask, 0)
+    return energy.sum(1), energy.mT @ widen(x)[0]
+
+_sums_op = torch.library.custom_op('infsa::energy_sums', _energy_sums, mutates_args=())
+_gradients_op = torch.library.custom_op('infsa::energy_gradients', _energy_gradients, mutates_args=())
+
+@_sums_op.register_fake
+def _(x, weight, bias, mask, num_heads, dtype):
+    s = x.new_empty(x.shape[0], num_heads, x.shape[2], dtype=torch.promote_types(x.dtype, torch.float32))
+    return torch.empty_like(s[..., 0], memory_format=torch.contiguous_format), s
+
+@_gradients_op.register_fake
+def _(ds, dS, *inputs): return tuple(torch.empty_like(t) for t in inputs[:3])
+
+def _save(ctx, inputs, output):
+    *tensors, num_heads, dtype = inputs
+    ctx.save_for_backward(*tensors)
+    ctx.options = num_heads, dtype
+
+def _backward(gradients):
+    def backward(ctx, ds, dS):
+        with no_autocast(ds.device): return *gradients(ds, dS, *ctx.saved_tensors, *ctx.options), None, None, None
+    return backward
+
+_sums_op.register_autograd(_backward(_gradients_op), setup_context=_save)
+
+# %% ../nbs/11_linear.ipynb #e0b96106
+@one_by_one
+class _EnergyGradients(torch.autograd.Function):
+    "`_gradients_op` with gradients of its own, from the algebra."
+    @staticmethod
+    def forward(*args): return torch.ops.infsa.energy_gradients(*args)
+    setup_context = staticmethod(_save)
+
+    @staticmethod
+    def backward(ctx, *slopes):
+        *inputs, mask = ctx.saved_tensors
+        sums = lambda *xwb: _written_out(*xwb, mask, *ctx.options)
+        first = lambda ds, dS, *xwb: torch.func.vjp(sums, *xwb)[1]((ds, dS))
+        return *torch.func.vjp(first, *inputs)[1](slopes), None, None, None
+
+@one_by_one
+class _EnergySums(torch.autograd.Function):
+    "`_sums_op` with gradients."
+    forward, setup_context = staticmethod(_energy_sums), staticmethod(_save)
+    backward = staticmethod(_backward(_EnergyGradients.apply))
+
+def _sums(*args): # x, weight, bias, mask, num_heads, dtype
+    if needs_algebra(*args[:3]): return _written_out(*args)
+    return (_sums_op if torch.compiler.is_compiling() else _EnergySums.apply)(*args)
+
+def _gradient_flops(ds, dS, x, *args, **kwargs):
+    (B, N, C), H = x.shape, dS.shape[1]
+    return 2*B*N*C*(3*C + 2*H)
+flop_registry[torch.ops.infsa.energy_gradients] = _gradient_flops
 
 # %% ../nbs/11_linear.ipynb #08299a70
 def _per_head(t, W): return (t.transpose(0, 1) @ W).transpose(0, 1)  # (B, H, I), (H, I, J) -> (B, H, J)
@@ -202,10 +248,10 @@ def absorbed_value(kept:Tensor, # (B, H) sum of the weights that act
 def _absorbed_context(x, energies, W, b, rho, mask, eps, dropout_p, whole):
     "Output of the heads before the last projection, (B, H*D), and the discounted weights (B, N, H)."
     a = key_weights(x, *absorbed_key(*whole(*energies), W, b, eps), mask)
-    kept = F.dropout(a, dropout_p, training=dropout_p > 0)
-    sums = (a.sum(1), torch.bmm(kept.mT, x)) + ((kept.sum(1),) if dropout_p > 0 else ())
+    kept = F.dropout(a, dropout_p) if dropout_p else a
+    sums = (a.sum(1), torch.bmm(kept.mT, x)) + ((kept.sum(1),) if dropout_p else ())
     total, kept_x, *rest = whole(*sums)
-    scale = _discount(rho, a.shape[2], x).reshape(-1) / (total + eps)  # (B, H)
+    scale = discounts(rho, total) / (total + eps)  # (B, H)
     return absorbed_value(rest[0] if rest else total, kept_x, scale, W, b), kept * scale[:, None]
 
 def _reduce_together(reduce, *sums):
@@ -215,6 +261,31 @@ def _reduce_together(reduce, *sums):
     return [o.view(s.shape) for o,s in zip(whole.split([s[0].numel() for s in sums], 1), sums)]
 
 # %% ../nbs/11_linear.ipynb #a823c108
+def absorbed_context(x:Tensor, # (B, N, C) tokens
+                     in_proj_weight:Tensor, # (3*C, C) stacked weights of query, key and value
+                     in_proj_bias:Tensor|None, # (3*C,) their biases
+                     rho:float|Tensor, # Discount per hop in (0, 1); a float or (H,)
+                     num_heads:int, # H, divides C
+                     key_padding_mask:Tensor|None=None, # (B, N) bool, True where a token is padding
+                     eps:float=1e-6, # Added to both sums, above 0
+                     dropout_p:float=0., # Probability that a key is dropped
+                     reduce=None, # Callable that adds (B, K) sums over the processes that share the tokens; None: one process
+                    )->tuple: # (B, C), heads side by side, in the type of x; weights (B, H, 1, N), float32 or wider
+    "Linear-InfSA self-attention short of its last projection: the one row that all real tokens receive."
+    dtype = _check_layer(x, in_proj_weight, in_proj_bias, num_heads)
+    check_eps(eps)
+    B, N, C = x.shape
+    check_mask('key_padding_mask', key_padding_mask, (B, N), exact=True)
+    mask = None if key_padding_mask is None else key_padding_mask[..., None]  # (B, N, 1)
+    if mask is not None: x = x.masked_fill(mask, 0)  # NaN and infinity too
+    if in_proj_bias is None: in_proj_bias = in_proj_weight.new_zeros(3*C)
+    W, b = (o.unflatten(0, (3, num_heads, C//num_heads)).unbind() for o in (in_proj_weight, in_proj_bias))
+    with no_autocast(x.device):
+        energies = _sums(x, W[0].flatten(0, 1), b[0].flatten(), mask, num_heads, dtype)
+        o, a = _absorbed_context(*widen(x), energies, widen(*W), widen(*b), rho, mask, eps, dropout_p, partial(_reduce_together, reduce))
+    return o.to(x.dtype), a.mT.unsqueeze(-2)
+
+# %% ../nbs/11_linear.ipynb #ab59bb77
 def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
                           in_proj_weight:Tensor, # (3*C, C) stacked weights of query, key and value
                           in_proj_bias:Tensor|None, # (3*C,) their biases
@@ -232,16 +303,10 @@ def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
 
     Exact; `N*C*C + O(N*C*H)` operations where the plain layer takes `4*N*C*C`, and no tensor of all queries, in backward neither.
     Real tokens share one output row. Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit."""
-    dtype = _check_layer(x, in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias, num_heads)
-    check_eps(eps)
-    B, N, C = x.shape
-    check_mask('key_padding_mask', key_padding_mask, (B, N), exact=True)
-    mask = None if key_padding_mask is None else key_padding_mask[..., None]  # (B, N, 1)
-    if in_proj_bias is None: in_proj_bias = in_proj_weight.new_zeros(3*C)
-    W, b = (o.unflatten(0, (3, num_heads, C//num_heads)).unbind() for o in (in_proj_weight, in_proj_bias))
-    with no_autocast(x.device):
-        energies = _EnergySums.apply(x, W[0].flatten(0, 1), b[0].flatten(), mask, num_heads, dtype)
-        o, a = _absorbed_context(*widen(x), energies, widen(*W), widen(*b), rho, mask, eps, dropout_p, partial(_reduce_together, reduce))
-    out = F.linear(o.unsqueeze(1).to(x.dtype), out_proj_weight, out_proj_bias)  # (B, 1, C)
-    if mask is not None: out = out.where(~mask, 0 if out_proj_bias is None else out_proj_bias.to(out.dtype))
-    return (out.expand(B, N, C), a.mT.unsqueeze(-2).to(out.dtype)) if need_weights else out.expand(B, N, C)
+    o, a = absorbed_context(x, in_proj_weight, in_proj_bias, rho, num_heads, key_padding_mask, eps, dropout_p, reduce)
+    C = x.shape[2]
+    _check_shapes(out_proj_weight=(out_proj_weight, (C, C)), out_proj_bias=(out_proj_bias, (C,)))
+    out = F.linear(o.unsqueeze(1), out_proj_weight, out_proj_bias).expand(x.shape)
+    if key_padding_mask is not None:
+        out = out.where(~key_padding_mask[..., None], 0 if out_proj_bias is None else out_proj_bias.to(out.dtype))
+    return (out, a.to(out.dtype)) if need_weights else out

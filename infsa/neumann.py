@@ -14,12 +14,14 @@ from torch import Tensor
 # %% ../nbs/01_neumann.ipynb #24f69a0f
 def check_rho(rho:float|Tensor, # Discount per hop in (0, 1), a number or () or (H,)
               num_heads:int|None=None, # H, if it must match
+              values:bool=True, # Whether the numbers of a tensor are looked at, which waits for its device
              )->Tensor: # () or (H, 1, 1)
     "`rho` as a tensor that broadcasts over (..., H, N, N); raises ValueError out of (0, 1) or for a wrong shape."
+    if not isinstance(rho, Tensor) and not 0 < rho < 1: raise ValueError(f"rho must lie strictly between 0 and 1, got {rho:.6g}")
     r = rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64, device='cpu')
     if r.ndim > 1 or (r.ndim == 1 and num_heads is not None and len(r) != num_heads):
         raise ValueError(f"rho must have shape () or ({num_heads or 'H'},), got {tuple(r.shape)}")
-    if not (torch.compiler.is_compiling() or r.is_meta):
+    if values and isinstance(rho, Tensor) and not (torch.compiler.is_compiling() or r.is_meta):
         bad = r.detach()[~((r.detach() > 0) & (r.detach() < 1))]
         if bad.numel(): raise ValueError(f"rho must lie strictly between 0 and 1, got {bad.flatten()[0].item():.6g}")
     return r if r.ndim == 0 else r[:, None, None]
@@ -31,8 +33,20 @@ def solve_systems(A:Tensor, # (..., N, N) regular
                   B:Tensor, # (..., N, K), the same leading axes
                  )->Tensor: # (..., N, K), X in `A @ X = B`
     "`torch.linalg.solve`, matrix by matrix where a batch might break."
-    if A.shape[-1] <= BATCHED_ROWS or A.device.type != 'cpu' or A.shape[:-2].numel() < 2 or torch.get_num_threads() == 1: return torch.linalg.solve(A, B)
+    if torch.compiler.is_exporting() or A.device.type != 'cpu': return torch.linalg.solve(A, B)
+    return (_solve_op if torch.compiler.is_compiling() else _solve)(A, B)
+
+def _solve(A:Tensor, B:Tensor)->Tensor:
+    if A.shape[-1] <= BATCHED_ROWS or A.shape[:-2].numel() < 2 or torch.get_num_threads() == 1: return torch.linalg.solve(A, B)
     return torch.stack([torch.linalg.solve(a, b) for a,b in zip(A.flatten(0, -3), B.flatten(0, -3))]).view_as(B)
+
+_solve_op = torch.library.custom_op('infsa::solve', _solve, mutates_args=())
+_solve_op.register_fake(lambda A, B: B.new_empty(B.shape))
+
+def _solve_backward(ctx, g):
+    dB = _solve_op(ctx.saved_tensors[0].mT, g)
+    return -dB @ ctx.saved_tensors[1].mT, dB
+_solve_op.register_autograd(_solve_backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[0], output))
 
 # %% ../nbs/01_neumann.ipynb #2138dcac
 def _square(A, rho):

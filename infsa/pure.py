@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ROWS', 'COLS', 'widen', 'no_autocast', 'check_qkv', 'check_eps', 'check_mask', 'check_masks', 'edge_mask',
-           'naive_pure_infsa', 'graph_and_scale', 'grad_with_graph', 'pure_infsa']
+           'zero_padding', 'naive_pure_infsa', 'discounts', 'graph_and_scale', 'one_by_one', 'needs_algebra',
+           'pure_infsa']
 
 # %% ../nbs/10_pure.ipynb #146eb901
 from contextlib import nullcontext
@@ -12,7 +13,9 @@ from math import prod
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional as F
+from torch.utils.flop_counter import flop_registry
 
 from .graph import frobenius_norm, token_graph
 from .neumann import check_rho
@@ -95,6 +98,19 @@ def edge_mask(q:Tensor, # (B, H, N, D)
     for m in masks: out = m if out is None else out | m
     return out
 
+# %% ../nbs/10_pure.ipynb #8e565422
+def zero_padding(q:Tensor, # (B, H, N, D)
+                 k:Tensor, # (B, H, M, D)
+                 v:Tensor|None, # (B, H, M, Dv)
+                 key_padding_mask:Tensor|None=None, # (B, M) bool, True where a key is padding
+                 query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
+                )->tuple: # q, k and v
+    "Zeros in place of whatever stands in the padding, NaN and infinity included, in values and gradients."
+    if query_padding_mask is not None: q = q.masked_fill(query_padding_mask[:, None, :, None], 0)
+    if key_padding_mask is None: return q, k, v
+    hide = key_padding_mask[:, None, :, None]
+    return q, k.masked_fill(hide, 0), None if v is None else v.masked_fill(hide, 0)
+
 # %% ../nbs/10_pure.ipynb #6388525d
 def naive_pure_infsa(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, eps=1e-6, query_padding_mask=None):
     "Pure-InfSA in plain float64 loops, one image, head and token at a time: the yardstick for `pure_infsa`."
@@ -122,6 +138,16 @@ def _running_norm(A:Tensor # (..., N, M) non-negative, zero above the diagonal
     return squares.masked_fill(zero, 1).sqrt().masked_fill(zero, 0).to(A.dtype)
 
 # %% ../nbs/10_pure.ipynb #8aec4091
+def discounts(rho, q):
+    "Discount of every image and head, (B, H)."
+    return check_rho(rho, q.shape[1], values=False).to(q).reshape(-1).expand(q.shape[:2])
+
+def _graph(q, k, rho, mask, is_causal, eps):
+    "`graph_and_scale` for rho (B, H)."
+    A = token_graph(q, k, mask)
+    norm = _running_norm(A) if is_causal else frobenius_norm(A)
+    return A, rho[..., None, None].to(A) / (norm + eps)
+
 def graph_and_scale(q:Tensor, # (B, H, N, D)
                     k:Tensor, # (B, H, M, D)
                     rho:float|Tensor, # Discount per hop in (0, 1); a float or (H,)
@@ -130,10 +156,7 @@ def graph_and_scale(q:Tensor, # (B, H, N, D)
                     eps:float=1e-6, # Added to the norm, above 0
                    )->tuple: # Graph (B, H, N, M), and the factor rho / (norm + eps) of its rows, (B, H, N or 1, 1)
     "The token graph written out, and what its rows are multiplied with; their product is one discounted hop."
-    rho = check_rho(rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64), q.shape[1])
-    A = token_graph(q, k, mask)
-    norm = _running_norm(A) if is_causal else frobenius_norm(A)
-    return A, rho.to(A) / (norm + eps)
+    return _graph(q, k, discounts(rho, q), mask, is_causal, eps)
 
 # %% ../nbs/10_pure.ipynb #2bc9cc74
 ROWS, COLS = 1024, 512  # sides of a tile of the graph: two of them stay in cache, one row of processors each
@@ -199,42 +222,98 @@ def _hop_backward(dO, q, k, v, rho, attn_mask, out, norm, is_causal, eps):
     return dq, dk, dv, share.sum(1) / rho
 
 # %% ../nbs/10_pure.ipynb #0d5f686c
-def grad_with_graph(outputs, # Tensors, or one
-                    inputs, # Tensors that the outputs were made from
-                    grad_outputs, # Gradients of the outputs
-                   )->list: # Gradients that can be differentiated again, None where an input needs none
-    "What a backward pass returns when a gradient of the gradient will be asked for."
-    found = iter(torch.autograd.grad(outputs, [o for o in inputs if o.requires_grad], grad_outputs, create_graph=True))
-    return [next(found) if o.requires_grad else None for o in inputs]
+def _written_out(q, k, v, rho, attn_mask, is_causal, eps):
+    "`_hop` as algebra on the whole graph, for q (B, H, N, D) and rho (B, H)."
+    A, scale = _graph(q, k, rho, edge_mask(q, k, None, attn_mask, is_causal), is_causal, eps)
+    return (A @ v) * scale
 
-class _TiledHop(torch.autograd.Function):
-    "`_hop` with gradients, for q (B, H, N, D), k, v and rho (H,)."
+# %% ../nbs/10_pure.ipynb #6ad452d8
+def _hop_heads(q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None, is_causal:bool, eps:float)->tuple[Tensor, Tensor]:
+    "`_hop` for q (B, H, N, D) and rho (B, H): output (B, H, N, Dv) and norms (B, H, N or 1)."
+    out, norm = _hop(*(t.flatten(0, 1) for t in (q, k, v)), rho.flatten(), attn_mask, is_causal, eps)
+    return out.unflatten(0, q.shape[:2]), norm.unflatten(0, q.shape[:2])
+
+_hop_op = torch.library.custom_op('infsa::pure_hop', _hop_heads, mutates_args=())
+
+@_hop_op.register_fake
+def _(q, k, v, rho, attn_mask, is_causal, eps):
+    return v.new_empty(*q.shape[:3], v.shape[3]), v.new_empty(*q.shape[:2], q.shape[2] if is_causal else 1)
+
+@torch.library.custom_op('infsa::pure_hop_backward', mutates_args=())
+def _hop_backward_op(dO:Tensor, q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None, out:Tensor, norm:Tensor,
+                     is_causal:bool, eps:float)->tuple[Tensor, Tensor, Tensor, Tensor]:
+    "`_hop_backward` for the shapes of `_hop_op`."
+    flat = [t.flatten(0, 1) for t in (dO, q, k, v, rho)]
+    *grads, drho = _hop_backward(*flat, attn_mask, out.flatten(0, 1), norm.flatten(0, 1), is_causal, eps)
+    return *(g.unflatten(0, q.shape[:2]) for g in grads), drho.view(rho.shape)
+
+@_hop_backward_op.register_fake
+def _(dO, *inputs): return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs[:4])
+
+def _save(ctx, inputs, output):
+    *tensors, is_causal, eps = inputs
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(*tensors, *output)
+    ctx.options = is_causal, eps
+
+_hop_op.register_autograd(lambda ctx, dO, _: (*_hop_backward_op(dO, *ctx.saved_tensors, *ctx.options), None, None, None),
+                          setup_context=_save)
+
+# %% ../nbs/10_pure.ipynb #b5586594
+def one_by_one(function # A `torch.autograd.Function` class with tensors, or a tuple of them, as result
+              ): # The same, with a rule for `torch.vmap`
+    "Let a batch of calls be made call by call."
+    def vmap(info, in_dims, *args):
+        part = lambda i: (a if d is None else a.select(d, i) for a,d in zip(args, in_dims))
+        outs = tuple(torch.stack(o) for o in zip(*(function.apply(*part(i)) for i in range(info.batch_size))))
+        return outs, (0,)*len(outs)
+    function.vmap = staticmethod(vmap)
+    return function
+
+@one_by_one
+class _TiledBackward(torch.autograd.Function):
+    "`_hop_backward_op` with gradients of its own, from the graph written out."
     @staticmethod
-    def forward(ctx, q, k, v, rho, attn_mask, is_causal, eps):
-        out, norm = _hop(*(t.flatten(0, 1) for t in (q, k, v)), rho.repeat(q.shape[0]), attn_mask, is_causal, eps)
-        out = out.unflatten(0, q.shape[:2])
-        ctx.save_for_backward(q, k, v, rho, attn_mask, out, norm)
+    def forward(*args): return torch.ops.infsa.pure_hop_backward(*args)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, _, _, is_causal, eps = inputs
+        ctx.save_for_backward(*tensors)
         ctx.options = is_causal, eps
-        return out
 
     @staticmethod
-    def backward(ctx, dO):
-        q, k, v, rho, attn_mask, out, norm = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            A, scale = graph_and_scale(q, k, rho, edge_mask(q, k, None, attn_mask, ctx.options[0]), *ctx.options)
-            return *grad_with_graph((A @ v) * scale, (q, k, v, rho), dO), None, None, None
-        flat = [t.flatten(0, 1) for t in (dO, q, k, v)]
-        *grads, drho = _hop_backward(*flat, rho.repeat(len(q)), attn_mask, out.flatten(0, 1), norm, *ctx.options)
-        return *(g.unflatten(0, q.shape[:2]) for g in grads), drho.view(len(q), -1).sum(0), None, None, None
+    def backward(ctx, *slopes):
+        *inputs, attn_mask = ctx.saved_tensors
+        hop = lambda *qkvr: _written_out(*qkvr, attn_mask, *ctx.options)
+        first = lambda dO, *qkvr: torch.func.vjp(hop, *qkvr)[1](dO)
+        return *torch.func.vjp(first, *inputs)[1](slopes), *[None]*5
+
+@one_by_one
+class _Tiled(torch.autograd.Function):
+    "`_hop_op` with gradients, for q (B, H, N, D), k, v and rho (B, H)."
+    forward = staticmethod(_hop_heads)
+    setup_context = staticmethod(_save)
+
+    @staticmethod
+    def backward(ctx, dO, _): return *_TiledBackward.apply(dO, *ctx.saved_tensors, *ctx.options), None, None, None
+
+# %% ../nbs/10_pure.ipynb #d7f7e9a4
+def _backward_flops(dO, q, k, v, *args, **kwargs):
+    (B, H, N, D), (M, Dv) = q.shape, v.shape[2:]
+    return 2*B*H*N*M*(3*D + 2*Dv)
+flop_registry[torch.ops.infsa.pure_hop_backward] = _backward_flops
 
 # %% ../nbs/10_pure.ipynb #206dc875
-def _tiled(q, k, v, rho, key_padding_mask, attn_mask, is_causal, query_padding_mask, eps):
-    check_masks(q, k, key_padding_mask, attn_mask, query_padding_mask)
-    rho = check_rho(rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64), q.shape[1])
-    if query_padding_mask is not None: q = q.masked_fill(query_padding_mask[:, None, :, None], 0)
-    if key_padding_mask is not None: k, v = (t.masked_fill(key_padding_mask[:, None, :, None], 0) for t in (k, v))
-    if attn_mask is not None: attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2])
-    return _TiledHop.apply(q, k, v, rho.to(q).reshape(-1).expand(q.shape[1]), attn_mask, is_causal, eps)
+def needs_algebra(*tensors:Tensor # Inputs of an operator
+                 )->bool:
+    "Whether a program is being exported or a tensor carries a forward-mode tangent: then only PyTorch's own operations will do."
+    if torch.compiler.is_exporting(): return True
+    return not torch.compiler.is_compiling() and any(forward_ad.unpack_dual(t).tangent is not None for t in tensors)
+
+def _one_hop(*args): # q, k, v (B, H, tokens, D), rho (B, H), attn_mask, is_causal, eps
+    if needs_algebra(*args[:4]): return _written_out(*args)
+    return (_hop_op if torch.compiler.is_compiling() else _Tiled.apply)(*args)[0]
 
 # %% ../nbs/10_pure.ipynb #58864b02
 def pure_infsa(q:Tensor, # (B, H, N, D) queries
@@ -255,11 +334,13 @@ def pure_infsa(q:Tensor, # (B, H, N, D) queries
     Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit. Source: arXiv 2603.00175."""
     check_qkv(q, k, v)
     check_eps(eps)
-    masks, dtype = (key_padding_mask, attn_mask, is_causal, query_padding_mask), v.dtype
+    check_masks(q, k, key_padding_mask, attn_mask, query_padding_mask)
+    rho, dtype = discounts(rho, widen(q)[0]), v.dtype
     with no_autocast(q.device):
-        q, k, v = widen(q, k, v)
-        if not (need_weights or dropout_p): return _tiled(q, k, v, rho, *masks, eps).to(dtype)
-        A, scale = graph_and_scale(q, k, rho, edge_mask(q, k, *masks), is_causal, eps)
-        A = F.dropout(A, dropout_p, training=dropout_p > 0)
+        q, k, v = zero_padding(*widen(q, k, v), key_padding_mask, query_padding_mask)
+        if attn_mask is not None: attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2])
+        if not (need_weights or dropout_p): return _one_hop(q, k, v, rho, attn_mask, is_causal, eps).to(dtype)
+        A, scale = _graph(q, k, rho, edge_mask(q, k, None, attn_mask, is_causal), is_causal, eps)
+        if dropout_p: A = F.dropout(A, dropout_p)
         out = ((A @ v) * scale).to(dtype)
     return (out, (A * scale).to(dtype)) if need_weights else out

@@ -41,13 +41,16 @@ class Block(nn.Module):
                  mlp_ratio:float=4., # Width of the MLP over `dim`
                  variant:str='linear', # How tokens are mixed
                  drop_path:float=0., # Probability that an image skips a branch
+                 device=None, # Of the parameters
+                 dtype=None, # Of the parameters
                  **kwargs # Passed to `InfSAttention`
                 ):
         super().__init__()
-        if int(dim*mlp_ratio) < 1: raise ValueError(f'mlp_ratio must give a width of at least 1, got {mlp_ratio}')
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attn = InfSAttention(dim, num_heads, variant, **kwargs)
-        self.mlp = nn.Sequential(nn.Linear(dim, int(dim*mlp_ratio)), nn.GELU(), nn.Linear(int(dim*mlp_ratio), dim))
+        hidden, where = int(dim*mlp_ratio), dict(device=device, dtype=dtype)
+        if hidden < 1: raise ValueError(f'mlp_ratio must give a width of at least 1, got {mlp_ratio}')
+        self.norm1, self.norm2 = nn.LayerNorm(dim, **where), nn.LayerNorm(dim, **where)
+        self.attn = InfSAttention(dim, num_heads, variant, self_attention=True, **where, **kwargs)
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden, **where), nn.GELU(), nn.Linear(hidden, dim, **where))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x): # (B, N, C)
@@ -73,14 +76,13 @@ def resize_matrix(n:int, # Numbers in a line
 # %% ../nbs/21_vit.ipynb #9d6d8370
 class _PatchTokens(nn.Module):
     "Patches as tokens behind a class token, with learned positions that follow the image's grid."
-    def __init__(self, img_size, patch_size, dim, in_chans):
+    def __init__(self, img_size, patch_size, dim, in_chans, device, dtype):
         super().__init__()
         if patch_size < 1 or in_chans < 1: raise ValueError(f'patch_size and in_chans must be at least 1, got {patch_size} and {in_chans}')
         self.img_size, self.patch_size, self.in_chans = _pair('img_size', img_size), patch_size, in_chans
         self.grid = self._grid(*self.img_size)
-        self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, patch_size)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + prod(self.grid), dim))
+        self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, patch_size, device=device, dtype=dtype)
+        self.cls_token, self.pos_embed = (nn.Parameter(torch.empty(1, n, dim, device=device, dtype=dtype)) for n in (1, 1 + prod(self.grid)))
 
     def _grid(self, height, width):
         p = self.patch_size
@@ -123,17 +125,26 @@ class InfViT(_PatchTokens):
                  in_chans:int=3, # Channels of an image
                  pool:str='token', # What the head reads: the class 'token', or the 'mean' of the patches
                  representation:bool=False, # Whether a layer of width `dim` and tanh stands before the head
+                 device=None, # Of the parameters
+                 dtype=None, # Of the parameters
                  **kwargs # Passed to `InfSAttention`, such as `rho`, `learn_rho`, `dropout`
                 ):
-        super().__init__(img_size, patch_size, dim, in_chans)
+        super().__init__(img_size, patch_size, dim, in_chans, device, dtype)
+        where = dict(device=device, dtype=dtype)
         if depth < 1 or num_classes < 1: raise ValueError(f'depth and num_classes must be at least 1, got {depth} and {num_classes}')
         self.pool = one_of('pool', pool, ['token', 'mean'])
         if not 0 <= drop_path < 1: raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
         rates = [drop_path*i/max(depth - 1, 1) for i in range(depth)]
-        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, variant, r, **kwargs) for r in rates)
-        self.norm = nn.LayerNorm(dim)
-        self.pre_logits = nn.Sequential(nn.Linear(dim, dim), nn.Tanh()) if representation else nn.Identity()
-        self.head, self.grad_checkpointing = nn.Linear(dim, num_classes), False
+        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, variant, r, **where, **kwargs) for r in rates)
+        self.norm = nn.LayerNorm(dim, **where)
+        self.pre_logits = nn.Sequential(nn.Linear(dim, dim, **where), nn.Tanh()) if representation else nn.Identity()
+        self.head, self.grad_checkpointing = nn.Linear(dim, num_classes, **where), False
+        _init_weights(self)
+
+    def reset_parameters(self)->None:
+        "Draw all weights of the model anew; PyTorch's own loop over all modules may run before, as after `to_empty`."
+        for m in self.modules():
+            if m is not self and hasattr(m, 'reset_parameters'): m.reset_parameters()
         _init_weights(self)
 
     def forward_features(self, images):

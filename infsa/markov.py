@@ -8,21 +8,25 @@ __all__ = ['AbsorbingChain']
 # %% ../nbs/02_markov.ipynb #0ad8524f
 import torch
 from torch import Tensor
+from .graph import POLE_GAP, spectral_radius
 from .neumann import check_rho, resolvent
 
 # %% ../nbs/02_markov.ipynb #99f9c04b
 class AbsorbingChain:
-    "Walk with moves rho·A among N tokens and absorption 1 - rho·row sum; raises ValueError for bad input."
+    "Walk with moves rho·A among N tokens and absorption 1 - rho·row sum; raises ValueError for bad input, or for a radius of rho·A above 1 - 2^-26."
     def __init__(self,
                  A:Tensor, # (N, N) non-negative, finite
                  rho:float, # Discount in (0, 1)
                 ):
-        if A.ndim != 2 or A.shape[0] != A.shape[1]: raise ValueError(f"A must be (N, N), got {tuple(A.shape)}")
-        if not (A.isfinite().all() and (A >= 0).all()): raise ValueError("A must be finite and non-negative")
+        if A.ndim != 2 or A.shape[0] != A.shape[1]:
+            raise ValueError(f"A must be (N, N), got {tuple(A.shape)}")
+        if not (A.isfinite().all() and (A >= 0).all()):
+            raise ValueError("A must be finite and non-negative")
         if check_rho(rho).ndim: raise ValueError("rho must be one number")
         self.A, self.rho, self.M = A.detach().double(), float(rho), float(rho)*A.detach().double()
-        F, info = torch.linalg.solve_ex(torch.eye(len(A), dtype=self.M.dtype, device=A.device) - self.M, self.M)
-        if info != 0 or not (F >= -1e-9).all(): raise ValueError("rho·A must have spectral radius below 1")
+        radius = self.rho*spectral_radius(self.A).item()
+        if radius > 1 - POLE_GAP:
+            raise ValueError(f"rho·A must have a spectral radius of at most 1 - 2^-26, got {radius:.10g}")
 
     def fundamental(self)->Tensor: # (N, N)
         "(I - rho A)^-1; entry i, j is the expected number of visits to j from i."
@@ -63,14 +67,16 @@ AbsorbingChain.simulate = _simulate
 # %% ../nbs/02_markov.ipynb #c4bd3155
 def _doob(self:AbsorbingChain)->tuple: # Chain on P at discount rho·lambda, h (N,), lambda ()
     "Doob's transform P = A h_j / (lambda h_i); raises ValueError naming the nodes where h is zero."
-    K = self.fundamental()
-    for _ in range(50): K = K @ K / torch.linalg.matrix_norm(K @ K)  # powers leave the Perron vector
+    lam = spectral_radius(self.A)
+    if lam == 0:
+        raise ValueError('A needs a cycle: its largest eigenvalue is zero, and so is every long walk')
+    K = self.A/lam + torch.eye(len(self.A)).to(lam)  # a period of the walk cannot swing under + I
+    for _ in range(50): K = K/K.amax(); K = K @ K  # powers leave the Perron vector
     h = K.sum(-1) / K.sum(-1).max()
-    lam = (self.A @ h).sum() / h.sum()
-    if lam <= 1e-12: raise ValueError('A needs a cycle: its largest eigenvalue is zero, and so is every long walk')
     bad = (h <= 1e-10).nonzero()[:, 0].tolist()  # below the rounding of 50 squarings
     if bad:
-        raise ValueError(f'A needs a positive Perron vector, but it is zero at nodes {bad}; restrict A to the other nodes')
+        raise ValueError(f'A needs a positive Perron vector, but it is zero at nodes {bad}; '
+                         'restrict A to the other nodes')
     return AbsorbingChain(self.A * h / h[:, None] / lam, self.rho*lam.item()), h, lam
 
 AbsorbingChain.doob = _doob

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'NO_DECAY', 'Recipe', 'param_groups', 'adamw', 'warmup_cosine', 'NonFiniteLoss', 'StopOnNonFinite',
-           'Timing', 'BarText', 'make_learner', 'fit']
+           'on_interrupt', 'StopOnInterrupt', 'Timing', 'BarText', 'make_learner', 'fit']
 
 # %% ../nbs/32_recipe.ipynb #3ec17e37
-import time
+import signal, threading, time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,6 +102,26 @@ class StopOnNonFinite(Callback):
         raise NonFiniteLoss(f'loss is {self.loss.item()} at epoch {self.epoch}, step {self.iter}, learning rate '
                             f'{self.opt.hypers[-1]["lr"]:.3g}; try a lower --lr or a longer --warmup')
 
+# %% ../nbs/32_recipe.ipynb #dc7dbdfc
+@contextmanager
+def on_interrupt(handler): # Called with (signal, frame) on Ctrl-C
+    "Ctrl-C calls `handler` inside; in other threads, and where Ctrl-C is switched off already, nothing changes."
+    if threading.current_thread() is not threading.main_thread(): yield; return
+    old = signal.getsignal(signal.SIGINT)
+    if old in (signal.SIG_IGN, None): yield; return
+    signal.signal(signal.SIGINT, handler)
+    try: yield
+    finally: signal.signal(signal.SIGINT, old)
+
+class StopOnInterrupt(Callback):
+    "Ends training with a `KeyboardInterrupt` after the batch in which `press` was called; a second call ends it at once."
+    order, pressed = 100, False
+    def press(self, *_):
+        if self.pressed: raise KeyboardInterrupt
+        self.pressed = True
+    def after_batch(self):
+        if self.pressed: raise KeyboardInterrupt
+
 # %% ../nbs/32_recipe.ipynb #68b7d118
 class Timing(Callback):
     "Seconds spent on the training batches of each epoch, without validation, and the rho of each layer after it."
@@ -140,6 +161,8 @@ def fit(learner:Learner, # From `make_learner`
        )->bool: # Whether training ran to its end rather than being interrupted
     "Train by the schedule of `recipe`; Ctrl-C ends it early and keeps the weights."
     lr = ParamScheduler(dict(lr=warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs, end=recipe.min_lr)))
-    try: learner.fit(recipe.epochs, cbs=[lr])
+    stop = StopOnInterrupt()
+    try:
+        with on_interrupt(stop.press): learner.fit(recipe.epochs, cbs=[lr, stop])
     except KeyboardInterrupt: return False
     return True

@@ -7,8 +7,7 @@ __all__ = ['save_model', 'load_model', 'plot_curves', 'plot_token_weights', 'env
            'OneLineParser', 'main']
 
 # %% ../nbs/40_train.ipynb #d4d6bcc0
-import argparse, json, os, platform, signal, subprocess, sys, threading
-from contextlib import contextmanager
+import argparse, json, os, platform, signal, subprocess, sys
 from dataclasses import asdict, fields, replace
 from functools import partial
 from importlib.metadata import version
@@ -19,7 +18,7 @@ from .augment import train_transform
 from .data import imagenet_dls, mini_imagenet
 from .layers import one_of
 from .overlay import overlay
-from .recipe import NonFiniteLoss, Recipe, RECIPES, fit, make_learner, warmup_cosine
+from .recipe import NonFiniteLoss, Recipe, RECIPES, fit, make_learner, on_interrupt, warmup_cosine
 from .vit import create_model, list_models
 
 import matplotlib.pyplot as plt
@@ -151,13 +150,9 @@ def _start_run(out, config):
     _write_json(out/'config.json', config)
 
 # %% ../nbs/40_train.ipynb #7b0b1ddd
-@contextmanager
 def _no_interrupt():
     "Ctrl-C does nothing inside: a second, impatient one would lose the files that the first is having written."
-    if threading.current_thread() is not threading.main_thread(): yield; return  # only the main thread is interrupted
-    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try: yield
-    finally: signal.signal(signal.SIGINT, old)
+    return on_interrupt(lambda *_: None)
 
 @_no_interrupt()
 def _save_run(learner, config, finished):
@@ -228,7 +223,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     _start_run(out, config)
     learner = make_learner(dls, net, recipe, out)
     if not progress: _lines_for_bars(learner)
-    return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))
+    with _no_interrupt(): return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))  # `fit` listens
 
 # %% ../nbs/40_train.ipynb #4b4ba720
 def _setting(text):
@@ -287,6 +282,7 @@ def main(argv:list|None=None # Arguments; the command line's if None
     except (ValueError, OSError) as e: print(f'infsa_train: {reason(e)}', file=sys.stderr); return 2
     except NonFiniteLoss as e: print(f'infsa_train: {reason(e)}', file=sys.stderr); return 1
     except KeyboardInterrupt: print('infsa_train: interrupted before anything was saved', file=sys.stderr); return 130
+    if argv is None: signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved, and the process about to end
     if s.get('accuracy') is not None: print(f'top-1 {s["accuracy"]:.1%} on the validation images after {s["epochs"]} epochs, {s["training_seconds"]/60:.1f} min of training')
     print('curves.png, attention.png, model.safetensors, history.csv, config.json and summary.json are in ' + s['out'] if s['finished'] else
           'interrupted; what was done is in ' + s['out'])

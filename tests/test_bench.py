@@ -1,14 +1,11 @@
 "The command `infsa_bench` as a user meets it: a process with arguments, an exit code and files."
-import csv, json, os, signal, subprocess, sys, time
+import csv, json, os, signal
+from functools import partial
 
-import pytest
+from processes import finish, refused, run, run_each, start, wait_until
 
-RUN = [sys.executable, '-c', 'import sys; from infsa.bench import main; sys.exit(main())']
+infsa_bench = partial(run, 'infsa_bench')
 SMALL = ['--dim', '32', '--heads', '4', '--threads', '1', '--rounds', '2']
-
-
-def infsa_bench(*args, cwd):
-    return subprocess.run(RUN + [str(a) for a in args], cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 def test_help_shows_examples(tmp_path):
@@ -17,15 +14,11 @@ def test_help_shows_examples(tmp_path):
     assert result.stderr == ''
 
 
-@pytest.mark.parametrize('args, word', [
-    (['--rows', 'sofmax'], 'softmax'),
-    (['--device', 'nonsense'], "device 'nonsense'"),
-    (['--time-budget', 'soon'], 'soon'),
-])
-def test_mistakes_get_one_line_and_code_2(args, word, tmp_path):
-    result = infsa_bench(*args, cwd=tmp_path)
-    assert result.returncode == 2 and result.stdout == '', result.stderr
-    assert word in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
+def test_mistakes_get_one_line_and_code_2(tmp_path):
+    mistakes = [(['--rows', 'sofmax'], 'softmax'), (['--device', 'nonsense'], "device 'nonsense'"), (['--time-budget', 'soon'], 'soon')]
+    for result, (_, word) in zip(run_each('infsa_bench', [args for args, _ in mistakes], tmp_path), mistakes):
+        refused(result, word)
+        assert result.stdout == ''
     assert not any(tmp_path.iterdir())
 
 
@@ -40,18 +33,16 @@ def test_a_run_leaves_its_files_and_is_not_overwritten(tmp_path):
     assert [r['seconds'] for r in rows] == [str(r['seconds']) for r in report['rows']]
     for name in ('time.png', 'memory.png', 'speedup.png'): assert (tmp_path/'race'/name).read_bytes().startswith(b'\x89PNG'), name
     again = infsa_bench(*args, cwd=tmp_path)
-    assert again.returncode == 2 and '--force' in again.stderr and len(again.stderr.splitlines()) == 1
+    refused(again, '--force')
 
 
 def test_ctrl_c_keeps_rows_that_are_done(tmp_path):
     many = [str(n) for n in range(16, 400)]
-    process = subprocess.Popen(RUN + ['--rows', 'linear', '--tokens', *many, *SMALL, '--out', 'race'], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, start_new_session=True)
-    table, deadline = tmp_path/'race'/'bench.csv', time.time() + 120
-    while time.time() < deadline and not (table.exists() and len(table.read_text().splitlines()) > 1): time.sleep(0.1)
+    process, table = start('infsa_bench', '--rows', 'linear', '--tokens', *many, *SMALL, '--out', 'race', cwd=tmp_path), tmp_path/'race'/'bench.csv'
+    wait_until(lambda: table.exists() and len(table.read_text().splitlines()) > 1, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the process of the case is hit too
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130 and err == '', err
-    assert out.splitlines()[-1].startswith('interrupted; what was done: bench.json, bench.csv')
+    result = finish(process)
+    assert result.returncode == 130 and result.stderr == '', result
+    assert result.stdout.splitlines()[-1].startswith('interrupted; what was done: bench.json, bench.csv')
     report = json.loads((tmp_path/'race'/'bench.json').read_text())
     assert not report['finished'] and report['rows'][0]['status'] == 'ok' and len(table.read_text().splitlines()) == 1 + len(report['rows'])

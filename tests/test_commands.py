@@ -1,26 +1,16 @@
 "The command `infsa_train` as a user meets it: a process with arguments, an exit code and files."
-import json, os, signal, subprocess, sys, time
+import json, os, signal
+from functools import partial
 
 import pytest
 
-RUN = [sys.executable, '-c', 'import sys; from infsa.train import main; sys.exit(main())']
+from processes import finish, refused, run, run_each, start, wait_until
+
+infsa_train = partial(run, 'infsa_train')
 
 
-@pytest.fixture(scope='module')
-def mini(tmp_path_factory):
-    from infsa.data import mini_imagenet
-    return mini_imagenet(tmp_path_factory.mktemp('data'), n_train=256, n_valid=60, progress=False)
-
-
-def infsa_train(*args, cwd):
-    return subprocess.run(RUN + [str(a) for a in args], cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
-def refused(result, *words):
-    "Whether the command ended as on a user's mistake: code 2, one line of reason, no traceback."
-    assert result.returncode == 2, result.stderr
-    assert 'Traceback' not in result.stderr
-    for word in words: assert word in result.stderr, result.stderr
+@pytest.fixture
+def mini(made): return made(256, 60)
 
 
 def test_help_shows_examples(tmp_path):
@@ -43,16 +33,16 @@ def test_a_run_leaves_its_files_and_is_not_overwritten(tmp_path, mini):
     assert (run/'model.safetensors').read_bytes() == before
 
 
-@pytest.mark.parametrize('args, word', [
-    (['--model', 'infvit_mini_liner'], 'infvit_mini_linear'),
-    (['--data', 'nowhere'], 'nowhere'),
-    (['--data', '.'], 'train'),
-    (['--epochs', 'three'], 'three'),
-    (['--device', 'nonsense'], 'nonsense'),
-    (['--recipes', 'mini'], '--recipes'),
-])
-def test_mistakes_get_one_line_and_code_2(args, word, tmp_path):
-    refused(infsa_train(*args, cwd=tmp_path), word)
+def test_mistakes_get_one_line_and_code_2(tmp_path):
+    mistakes = [
+        (['--model', 'infvit_mini_liner'], 'infvit_mini_linear'),
+        (['--data', 'nowhere'], 'nowhere'),
+        (['--data', '.'], 'train'),
+        (['--epochs', 'three'], 'three'),
+        (['--device', 'nonsense'], 'nonsense'),
+        (['--recipes', 'mini'], '--recipes'),
+    ]
+    for result, (_, word) in zip(run_each('infsa_train', [args for args, _ in mistakes], tmp_path), mistakes): refused(result, word)
 
 
 def test_unreadable_image_is_named_or_skipped(tmp_path, mini):
@@ -70,14 +60,11 @@ def test_unreadable_image_is_named_or_skipped(tmp_path, mini):
 
 
 def test_ctrl_c_keeps_what_was_done(tmp_path, mini):
-    process = subprocess.Popen(RUN + ['--data', str(mini), '--epochs', '500', '--out', 'run'], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, start_new_session=True)
-    history, deadline = tmp_path/'run'/'history.csv', time.time() + 120
-    while time.time() < deadline and not (history.exists() and len(history.read_text().splitlines()) > 2): time.sleep(0.2)
-    os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert 'Traceback' not in err and 'interrupted' in out
+    process, history = start('infsa_train', '--data', mini, '--epochs', 100_000, '--out', 'run', cwd=tmp_path), tmp_path/'run'/'history.csv'
+    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) > 2, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    result = finish(process)
+    assert result.returncode == 130 and result.stderr == '' and 'interrupted' in result.stdout, result
     kept = json.loads((tmp_path/'run'/'interrupted.json').read_text())
     refused(infsa_train('--data', mini, '--epochs', 1, '--warmup', 0, '--out', 'run', cwd=tmp_path), 'an interrupted run', '--force')
     assert kept['epochs'] >= 2 and not (tmp_path/'run'/'summary.json').exists() and (tmp_path/'run'/'model.safetensors').exists()

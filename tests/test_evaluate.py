@@ -1,16 +1,16 @@
 "The commands `infsa_eval` and `infsa_explain` as a user meets them: processes with arguments, exit codes and files."
-import csv, json, os, shutil, signal, subprocess, sys, time
+import csv, json, shutil
 from pathlib import Path
 
 import pytest
 
+from processes import finish, refused, run, run_each, start
+
 WEIGHTS = Path(__file__).parents[1]/'nbs/results/infvit_mini_linear.safetensors'
 
 
-@pytest.fixture(scope='module')
-def mini(tmp_path_factory):
-    from infsa.data import mini_imagenet
-    return mini_imagenet(tmp_path_factory.mktemp('data'), n_train=20, n_valid=40, progress=False)
+@pytest.fixture
+def mini(made): return made(20, 40)
 
 
 @pytest.fixture
@@ -32,21 +32,6 @@ def v2(mini, tmp_path):
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(f, to)
     return tmp_path/'v2'
-
-
-def run(command, *args, cwd):
-    module = dict(infsa_eval='evaluate', infsa_explain='explain')[command]
-    code = f'import sys; from infsa.{module} import main; sys.exit(main())'
-    return subprocess.run([sys.executable, '-c', code, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300,
-                          env=dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS='1'))
-
-
-def refused(result, *words):
-    "Whether the command ended as on a user's mistake: code 2, one line of reason, no traceback."
-    assert result.returncode == 2, (result.returncode, result.stderr)
-    lines = [l for l in result.stderr.splitlines() if l]
-    assert len(lines) == 1 and 'Traceback' not in lines[0], result.stderr
-    for word in words: assert word in lines[0], lines[0]
 
 
 @pytest.mark.parametrize('command', ['infsa_eval', 'infsa_explain'])
@@ -150,18 +135,11 @@ def test_peers_stand_in_the_same_table(tmp_path, mini):
 
 
 def test_ctrl_c_keeps_the_rows_that_were_done(tmp_path, mini):
-    code = 'import sys; from infsa.evaluate import main; sys.exit(main())'
-    args = ['--weights', str(WEIGHTS), '--model', 'infvit_mini_pure=', '--data', str(mini), '--boxes', '--curves', '--images', '0', '--steps', '64', '--out', 'out']
-    p = subprocess.Popen([sys.executable, '-c', code, *args], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                         env=dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS='1'))
-    for _ in range(1200):
-        if list((tmp_path/'out').glob('reliability-*.png')): break
-        time.sleep(0.1)
-    p.send_signal(signal.SIGINT)
-    out, err = p.communicate(timeout=120)
-    assert p.returncode == 130 and 'Traceback' not in err, err
+    press = 'import os, signal, infsa.evaluate as e; look = e._look; e._look = lambda *args: (os.kill(os.getpid(), signal.SIGINT), look(*args)); '  # after the first row
+    result = finish(start('infsa_eval', '--weights', WEIGHTS, '--model', 'infvit_mini_pure=', '--data', mini, '--boxes', '--images', 0, '--out', 'out', cwd=tmp_path, before=press))
+    assert result.returncode == 130 and 'Traceback' not in result.stderr, result.stderr
     kept = json.loads((tmp_path/'out/interrupted.json').read_text())
-    assert not kept['finished'] and kept['accuracy'][0]['set'] == 'val' and 'interrupted' in out
+    assert not kept['finished'] and [r['set'] for r in kept['accuracy']] == ['val'] and 'interrupted' in result.stdout
     assert not (tmp_path/'out/results.json').exists()
 
 
@@ -177,14 +155,14 @@ def test_explain_leaves_pictures_a_table_and_a_page(tmp_path, mini):
     refused(run('infsa_explain', *images, '--weights', WEIGHTS, '--out', 'out', cwd=tmp_path), '--force')
 
 
-@pytest.mark.parametrize('args, words', [
-    (['none.jpg', '--weights', WEIGHTS], ['none.jpg']),
-    (['IMAGE'], ['--weights FILE', 'infsa_train']),
-    (['IMAGE', '--weights', WEIGHTS, '--kind', 'rollout'], ['rollout', 'weights']),
-    (['IMAGE', '--weights', WEIGHTS, '--layers', '5'], ['1 to 4']),
-    (['IMAGE', '--weights', WEIGHTS, '--model', 'infvit_mini_pure'], ['infvit_mini_linear', 'infvit_mini_pure']),
-])
-def test_explain_refuses_in_one_line(args, words, tmp_path, mini):
+def test_explain_refuses_in_one_line(tmp_path, mini):
     image = next((mini/'ILSVRC/Data/CLS-LOC/val').iterdir())
-    refused(run('infsa_explain', *[image if a == 'IMAGE' else a for a in args], cwd=tmp_path), *words)
+    mistakes = [
+        (['none.jpg', '--weights', WEIGHTS], ['none.jpg']),
+        ([image], ['--weights FILE', 'infsa_train']),
+        ([image, '--weights', WEIGHTS, '--kind', 'rollout'], ['rollout', 'weights']),
+        ([image, '--weights', WEIGHTS, '--layers', '5'], ['1 to 4']),
+        ([image, '--weights', WEIGHTS, '--model', 'infvit_mini_pure'], ['infvit_mini_linear', 'infvit_mini_pure']),
+    ]
+    for result, (_, words) in zip(run_each('infsa_explain', [args for args, _ in mistakes], tmp_path), mistakes): refused(result, *words)
     assert not (tmp_path/'runs').exists()

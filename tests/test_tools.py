@@ -11,7 +11,7 @@ from check_links import problems
 from pages import NBS, Page, arguments_table, card, directives, link_symbols, myst, notebooks, public_names
 from readme import readme
 from run_nbs import run
-from run_tests import run_notebook
+from run_tests import run_notebook, run_pytest, parts_of, to_record
 
 PNG = base64.b64encode(b'\x89PNG not really').decode()
 
@@ -95,11 +95,29 @@ def test_running_a_notebook_replaces_old_outputs_and_keeps_those_of_flagged_cell
 
 @pytest.mark.parametrize('flags, passes', [('', True), ('slow', False)])
 def test_flagged_cells_are_tested_only_when_asked_for(flags, passes):
-    folder = NBS/'_test_flags'
+    folder = NBS/f'_test_flags{flags}'
     try:
         page = notebook(folder, 'a.ipynb', ('code', 'x = 1'), ('code', '#| slow\n1/0'), ('code', 'assert x == 1'))
-        assert run_notebook(page.path, flags)[1] == passes
+        assert run_notebook(page.path, flags)[0] == passes
     finally: shutil.rmtree(folder)
+
+
+def test_a_failure_has_its_name_and_its_traceback(tmp_path):
+    (tmp_path/'tests').mkdir()
+    (tmp_path/'tests/test_a.py').write_text('import pytest\n@pytest.mark.parametrize("i", [0, 1])\ndef test_b(i): assert i == 0, "one is not zero"\ndef test_c(): pytest.skip()\n'
+                                            '@pytest.fixture\ndef broken(): 1/0\ndef test_d(broken): pass\n')
+    passed, failed, output, seconds = run_pytest(['tests/test_a.py'], tmp_path, root=tmp_path)
+    assert (passed, failed) == (1, ['tests/test_a.py::test_b[1]', 'tests/test_a.py::test_d'])
+    assert 'one is not zero' in output and 'ZeroDivisionError' in output and set(seconds) == {f'tests/test_a.py::test_{c}' for c in 'bcd'}
+    (tmp_path/'tests/test_a.py').write_text('def test_b(:')
+    assert run_pytest(['tests/test_a.py'], tmp_path, root=tmp_path)[1] != []
+
+
+def test_long_tests_get_a_process_of_their_own():
+    here, long = Path(__file__), test_long_tests_get_a_process_of_their_own.__name__
+    assert parts_of(here, {f'tests/test_tools.py::{long}': 7., 'tests/test_tools.py::test_gone': 9.}) == {
+        f'tests/test_tools.py::{long}': [f'tests/test_tools.py::{long}'], 'tests/test_tools.py': ['tests/test_tools.py', f'--deselect=tests/test_tools.py::{long}']}
+    assert to_record({'nbs/a.ipynb': 3., 'tests/b.py': 20.}, {'tests/b.py::c': 12., 'tests/b.py::d': 4.}) == {'nbs/a.ipynb': 3., 'tests/b.py': 8., 'tests/b.py::c': 12.}
 
 
 def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):

@@ -1,55 +1,116 @@
-"Run every notebook's tests and the command-line tests: `python tools/run_tests.py [--workers N] [--flags slow] [NOTEBOOK ...]`."
-import argparse, os, subprocess, sys, time
-from concurrent.futures import ThreadPoolExecutor
+"""Run every notebook and every test below tests/, some at once, the longest first: `python tools/run_tests.py [NOTEBOOK or TEST FILE ...]`.
+The last line is `N passed, N failed`; above it each failed test has its name."""
+import argparse, json, os, subprocess, sys, tempfile, time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-GIB_PER_NOTEBOOK = 2.5
+SECONDS = ROOT/'tools'/'seconds.json'  # what each took when last recorded: the order, and which tests get a process of their own
+ALONE = 5  # seconds from which a test does
+GIB_PER_TASK = 2.5
 
 
 def workers():
-    "As many notebooks at once as cores and free memory allow."
+    "As many tasks at once as cores and free memory allow."
     try: free = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30
     except (ValueError, OSError): free = 4
-    return max(1, min(os.cpu_count() or 1, int(free / GIB_PER_NOTEBOOK)))
+    return max(1, min(os.cpu_count() or 1, int(free / GIB_PER_TASK)))
 
 
-def run_notebook(path, flags):
-    "Run one notebook in its own process; return (path, passed, seconds, output)."
+def shown(path): return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
+def environment(threads=1, **more): return dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), IN_TEST='1', **more)
+
+
+def run_notebook(path, flags='', threads=1):
+    "Run one notebook in its own process; return (passed, names of what failed, output, {})."
     code = ('import sys; from pathlib import Path; from nbdev.config import get_config; from nbdev.test import test_nb; '
             f'sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=get_config().tst_flags.split(), force_flags={flags!r}.split())[0])')
+    r = subprocess.run([sys.executable, '-c', code, str(path)], cwd=path.parent, env=environment(threads), capture_output=True, text=True)
+    return int(r.returncode == 0), [] if r.returncode == 0 else [shown(path)], r.stdout + r.stderr, {}
+
+
+def run_pytest(tests, work, threads=1, root=ROOT):
+    "Run tests, given as FILE or FILE::TEST, in one process; return (passed, names of what failed, output, seconds of each)."
+    folder = Path(tempfile.mkdtemp(dir=work))
+    options = '-q', '--tb=short', '-p', 'no:cacheprovider', f'--rootdir={root}', f'--basetemp={folder}/tmp', f'--junitxml={folder}/report.xml'
+    r = subprocess.run([sys.executable, '-m', 'pytest', *options, *tests], cwd=root, env=environment(threads, INFSA_TEST_DATA=f'{work}/data'), capture_output=True, text=True)
+    cases = ElementTree.parse(folder/'report.xml').getroot().iter('testcase') if (folder/'report.xml').exists() else []
+    passed, failed, took = 0, [], defaultdict(float)
+    for c in cases:
+        kinds, name = {k.tag for k in c}, f'{c.get("classname").replace(".", "/")}.py::{c.get("name")}'
+        took[name.split('[')[0]] += float(c.get('time'))
+        if kinds & {'failure', 'error'}: failed.append(name)
+        elif 'skipped' not in kinds: passed += 1
+    if r.returncode not in (0, 1, 5) or r.returncode == 1 and not failed: failed.append(' '.join(tests))  # it did not even begin, or broke off
+    return passed, failed, r.stdout + r.stderr, took
+
+
+def parts_of(path, seconds):
+    "The tests of one file as lists to run in a process each: those known to be long alone, all others together."
+    name = shown(path)
+    long = [t for t, s in seconds.items() if t.startswith(f'{name}::') and s >= ALONE and f'def {t.split("::")[1]}(' in path.read_text(encoding='utf-8')]
+    rest = [name, *(f'--deselect={t}' for t in long)]
+    return {**{t: [t] for t in long}, name: rest}
+
+
+def tasks(paths, seconds, flags, threads, work):
+    "Name and function of each task, the longest first; what was never recorded may be longest."
+    found = {}
+    for path in paths:
+        if path.suffix == '.ipynb': found[shown(path)] = lambda path=path: run_notebook(path, flags, threads)
+        else: found.update({n: lambda t=t: run_pytest(t, work, threads) for n, t in parts_of(path, seconds).items()})
+    return sorted(found.items(), key=lambda o: -seconds.get(o[0], 1e9))
+
+
+def timed(task):
     start = time.perf_counter()
-    env = dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS='1', IN_TEST='1')
-    r = subprocess.run([sys.executable, '-c', code, str(path)], cwd=path.parent, env=env, capture_output=True, text=True)
-    return path, r.returncode == 0, time.perf_counter() - start, r.stdout + r.stderr
+    return *task(), time.perf_counter() - start
+
+
+def to_record(took, parts):
+    "Seconds by task, and by test where it is long enough to be a task of its own."
+    long = {t: s for t, s in parts.items() if s >= ALONE}
+    return {**{n: s - sum(v for t, v in long.items() if t.startswith(f'{n}::')) for n, s in took.items() if n not in parts}, **long}
+
+
+def run_all(paths, n, flags='', threads=1):
+    "Run notebooks and test files, `n` tasks at once; return the number of tests passed, the names of those that failed, and seconds to record."
+    seconds, passed, failed, took, parts = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}, 0, [], {}, {}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work, ThreadPoolExecutor(n) as pool:
+        running = {pool.submit(timed, task): name for name, task in tasks(paths, seconds, flags, threads, work)}
+        for future in as_completed(running):
+            name = running[future]
+            ok, bad, output, each, took[name] = future.result()
+            passed, failed, parts = passed + ok, failed + bad, {**parts, **each}
+            print(f'{"FAIL" if bad else "ok  "} {took[name]:5.0f} s  {name}', flush=True)
+            if bad: print(output, flush=True)
+    return passed, failed, to_record(took, parts)
+
+
+def everything():
+    "All notebooks and all test files."
+    pages = [f for f in (ROOT/'nbs').rglob('*.ipynb') if not any(s[0] in '._' for s in f.relative_to(ROOT).parts)]
+    return sorted(pages) + sorted((ROOT/'tests').glob('test_*.py'))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument('notebooks', nargs='*', type=Path, help='notebooks to test, instead of all and the command-line tests')
-    p.add_argument('--workers', type=int, help='notebooks at once; by cores and free memory if left out')
+    p.add_argument('paths', nargs='*', type=Path, help='notebooks and files of tests, instead of all')
+    p.add_argument('--workers', type=int, help='tasks at once; by cores and free memory if left out')
+    p.add_argument('--threads', type=int, default=1, help='threads of a task; default 1')
     p.add_argument('--flags', default='', help='test flags to run too, such as "slow"')
+    p.add_argument('--record', action='store_true', help='write down what each took, for the order of later runs')
     a = p.parse_args()
-    missing = [str(f) for f in a.notebooks if not f.is_file()]
-    if missing: p.error(f'no such notebook: {", ".join(missing)}')
-    notebooks = [f.resolve() for f in a.notebooks] or sorted(f for f in (ROOT/'nbs').rglob('*.ipynb') if not any(s[0] in '._' for s in f.relative_to(ROOT).parts))
-    passed = failed = 0
-    with ThreadPoolExecutor(a.workers or workers()) as pool:
-        for path, ok, seconds, output in pool.map(lambda f: run_notebook(f, a.flags), notebooks):
-            passed, failed = passed + ok, failed + (not ok)
-            print(f'{"ok  " if ok else "FAIL"} {seconds:5.0f} s  {path.relative_to(ROOT)}', flush=True)
-            if not ok: print(output, flush=True)
-    if not a.notebooks:
-        import pytest
-
-        class Count:
-            def pytest_runtest_logreport(self, report):
-                nonlocal passed, failed
-                if report.failed: failed += 1
-                elif report.when == 'call' and report.passed: passed += 1
-
-        if pytest.main(['-q', '--no-summary', str(ROOT/'tests')], plugins=[Count()]) and not failed: failed += 1
-    print(f'{passed} passed, {failed} failed')
+    missing = [str(f) for f in a.paths if not f.is_file()]
+    if missing: p.error(f'no such file: {", ".join(missing)}')
+    passed, failed, took = run_all([f.resolve() for f in a.paths] or everything(), a.workers or workers(), a.flags, a.threads)
+    if a.record: SECONDS.write_text(json.dumps({n: round(s, 1) for n, s in sorted(took.items())}, indent=0) + '\n')
+    if failed: print('failed:', *sorted(failed), sep='\n  ')
+    print(f'{passed} passed, {len(failed)} failed')
     return bool(failed)
 
 

@@ -36,8 +36,8 @@ def solve_systems(A:Tensor, # (..., N, N) regular
     if torch.compiler.is_exporting() or A.device.type != 'cpu': return torch.linalg.solve(A, B)
     return (_solve_op if torch.compiler.is_compiling() else _solve)(A, B)
 
-def _solve(A:Tensor, B:Tensor)->Tensor:
-    if A.shape[-1] <= BATCHED_ROWS or A.shape[:-2].numel() < 2 or torch.get_num_threads() == 1: return torch.linalg.solve(A, B)
+def _solve(A:Tensor, B:Tensor)->Tensor: # contiguous, as compiled code expects it
+    if A.shape[-1] <= BATCHED_ROWS or A.shape[:-2].numel() < 2 or torch.get_num_threads() == 1: return torch.linalg.solve(A, B).contiguous()
     return torch.stack([torch.linalg.solve(a, b) for a,b in zip(A.flatten(0, -3), B.flatten(0, -3))]).view_as(B)
 
 _solve_op = torch.library.custom_op('infsa::solve', _solve, mutates_args=())

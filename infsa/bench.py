@@ -71,7 +71,7 @@ def _child():
     print(json.dumps(answer))
 
 _COMMAND = [sys.executable, '-c', 'from infsa.bench import _child; _child()']
-STARTUP = 60  # seconds that a case may take beyond twice its budget, for imports and weights
+STARTUP = 600  # seconds that a case may take beyond twice its budget, for imports and weights on a machine that is busy otherwise
 
 def _run_case(case):
     "The answer of the process of one case, or a status that says how it ended without one."

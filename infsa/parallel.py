@@ -56,7 +56,7 @@ def _work(rank, fn, args, world, folder, timeout):
 def run_processes(fn, # Called as `fn(rank, world, *args)` in each process
                   world:int, # Processes to start on this machine
                   *args,
-                  timeout:float=60, # Seconds for everything, the start included
+                  timeout:float=1800, # Seconds for everything, the start included
                  )->list: # What `fn` returned in each process: tensors, numbers, strings and containers of them
     "Run `fn` in `world` fresh processes joined by gloo on the loopback interface; `RuntimeError` with the first error ends them all."
     if world < 1: raise ValueError(f'world must be at least 1, got {world}')

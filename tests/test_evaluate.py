@@ -59,8 +59,10 @@ def test_weights_of_another_model_name_what_differs(tmp_path, mini):
     import torch
     from infsa.train import load_model
     torch.save(load_model(WEIGHTS).state_dict(), tmp_path/'linear.pth')
-    refused(run('infsa_eval', '--model', f'infvit_mini_softmax={tmp_path}/linear.pth', '--data', mini, cwd=tmp_path), 'linear.pth', 'rho')
-    refused(run('infsa_eval', '--model', 'infvit_mini_pure', '--weights', WEIGHTS, '--data', mini, cwd=tmp_path), 'infvit_mini_pure', 'infvit_mini_linear')
+    of_file, of_name = run_each('infsa_eval', [['--model', f'infvit_mini_softmax={tmp_path}/linear.pth', '--data', mini],
+                                               ['--model', 'infvit_mini_pure', '--weights', WEIGHTS, '--data', mini]], tmp_path)
+    refused(of_file, 'linear.pth', 'rho')
+    refused(of_name, 'infvit_mini_pure', 'infvit_mini_linear')
     assert not (tmp_path/'runs').exists()
 
 
@@ -118,11 +120,11 @@ def test_oddities_of_boxes_are_counted(tmp_path, tree):
 
 def test_v2_of_the_older_release(tmp_path, mini, v2):
     for d in range(10): (v2/'imagenetv2-top-images-format-val'/str(d)).rename(v2/f'imagenetv2-top-images-format-val/n0000000{d}')
-    result = run('infsa_eval', '--weights', WEIGHTS, '--data', mini, '--v2', v2, '--out', 'out', cwd=tmp_path)
+    result, wrong = run_each('infsa_eval', [['--weights', WEIGHTS, '--data', mini, '--v2', v2, '--out', 'out'], ['--weights', WEIGHTS, '--data', mini, '--v2', mini]], tmp_path)
     assert result.returncode == 0, result.stderr  # the model knows its wnids
     rows = {r['set']: r['top1']['mean'] for r in json.loads((tmp_path/'out/results.json').read_text())['accuracy']}
     assert rows['v2-top-images'] == rows['v2-matched-frequency']
-    refused(run('infsa_eval', '--weights', WEIGHTS, '--data', mini, '--v2', mini, cwd=tmp_path), 'ImageNet-V2')
+    refused(wrong, 'ImageNet-V2')
 
 
 def test_peers_stand_in_the_same_table(tmp_path, mini):

@@ -117,7 +117,7 @@ def test_long_tests_get_a_process_of_their_own():
     here, long = Path(__file__), test_long_tests_get_a_process_of_their_own.__name__
     assert parts_of(here, {f'tests/test_tools.py::{long}': 7., 'tests/test_tools.py::test_gone': 9.}) == {
         f'tests/test_tools.py::{long}': [f'tests/test_tools.py::{long}'], 'tests/test_tools.py': ['tests/test_tools.py', f'--deselect=tests/test_tools.py::{long}']}
-    assert to_record({'nbs/a.ipynb': 3., 'tests/b.py': 20.}, {'tests/b.py::c': 12., 'tests/b.py::d': 4.}) == {'nbs/a.ipynb': 3., 'tests/b.py': 8., 'tests/b.py::c': 12.}
+    assert to_record({'nbs/a.ipynb': 3., 'tests/b.py::c': 12., 'tests/b.py::d': 4., 'tests/b.py::e': 1.}) == {'nbs/a.ipynb': 3., 'tests/b.py': 5., 'tests/b.py::c': 12.}
 
 
 def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):

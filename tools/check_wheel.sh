@@ -1,15 +1,25 @@
 #!/usr/bin/env bash
 # Build the wheel, install it without the dev extra into a fresh environment, and train two steps there.
-# usage: tools/check_wheel.sh [REQUIREMENT ...]   requirements are installed with the wheel, such as "torch==2.14.1"
+# usage: tools/check_wheel.sh [--fresh] [REQUIREMENT ...]
+# The packages it needs are lent by .venv, those alone. --fresh, or requirements such as "torch==2.14.1", get them from the index (several GB).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+python=${PYTHON:-.venv/bin/python}
+python=$(command -v "$python") || { echo 'check_wheel: run make test once, or name an environment with PYTHON=...' >&2; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-.venv/bin/python -m build --wheel --outdir "$work/dist" . > "$work/build.log" 2>&1 || { tail -20 "$work/build.log"; exit 1; }
-"${PYTHON:-python3}" -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check "$work"/dist/*.whl "$@"
+"$python" -m build --wheel --outdir "$work/dist" . > "$work/build.log" 2>&1 || { tail -20 "$work/build.log"; exit 1; }
+"$python" -m venv "$work/venv"
+if [ $# -eq 0 ]; then
+    "$python" tools/lend_packages.py "$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-index "$work"/dist/*.whl  # fails if a need of the wheel was not lent
+    "$work/venv/bin/pip" check --disable-pip-version-check
+else
+    [ "$1" != --fresh ] || shift
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check "$work"/dist/*.whl "$@"
+fi
 cd "$work"
-venv/bin/pip list --format=freeze | grep -E '^(torch|torchvision|fastai|fastcore|infsa)=='
+venv/bin/pip list --format=freeze --disable-pip-version-check | grep -E '^(torch|torchvision|fastai|fastcore|infsa)=='
 ! venv/bin/python -c 'import nbdev' 2> /dev/null || { echo 'nbdev came with the wheel'; exit 1; }
 INFSA_DATA="$work/data" venv/bin/python - <<'PY'
 import warnings; warnings.simplefilter('ignore')

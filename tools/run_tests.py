@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = ROOT/'tools'/'seconds.json'  # what each took when last recorded: the order, and which tests get a process of their own
+SECONDS = ROOT/'tools'/'seconds.json'  # of a core, as last recorded: the order, and which tests get a process of their own
 ALONE = 5  # seconds from which a test does
 GIB_PER_TASK = 2.5
 
@@ -25,19 +25,29 @@ def shown(path): return path.relative_to(ROOT).as_posix() if path.is_relative_to
 def environment(threads=1, **more): return dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), IN_TEST='1', **more)
 
 
+def call(args, cwd, env):
+    "Exit code of a process, what it wrote, and the seconds of a core that it and its own processes took, which no neighbour changes."
+    with tempfile.TemporaryFile() as f:
+        p = subprocess.Popen(args, cwd=cwd, env=env, stdout=f, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status)
+        f.seek(0)
+        return p.returncode, f.read().decode(errors='replace'), usage.ru_utime + usage.ru_stime
+
+
 def run_notebook(path, flags='', threads=1):
-    "Run one notebook in its own process; return (passed, names of what failed, output, {})."
+    "Run one notebook in its own process; return (passed, names of what failed, output, seconds by name)."
     code = ('import sys; from pathlib import Path; from nbdev.config import get_config; from nbdev.test import test_nb; '
             f'sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=get_config().tst_flags.split(), force_flags={flags!r}.split())[0])')
-    r = subprocess.run([sys.executable, '-c', code, str(path)], cwd=path.parent, env=environment(threads), capture_output=True, text=True)
-    return int(r.returncode == 0), [] if r.returncode == 0 else [shown(path)], r.stdout + r.stderr, {}
+    code, output, seconds = call([sys.executable, '-c', code, str(path)], path.parent, environment(threads))
+    return int(code == 0), [] if code == 0 else [shown(path)], output, {shown(path): seconds}
 
 
 def run_pytest(tests, work, threads=1, root=ROOT):
-    "Run tests, given as FILE or FILE::TEST, in one process; return (passed, names of what failed, output, seconds of each)."
+    "Run tests, given as FILE or FILE::TEST, in one process; return (passed, names of what failed, output, seconds by name)."
     folder = Path(tempfile.mkdtemp(dir=work))
     options = '-q', '--tb=short', '-p', 'no:cacheprovider', f'--rootdir={root}', f'--basetemp={folder}/tmp', f'--junitxml={folder}/report.xml'
-    r = subprocess.run([sys.executable, '-m', 'pytest', *options, *tests], cwd=root, env=environment(threads, INFSA_TEST_DATA=f'{work}/data'), capture_output=True, text=True)
+    code, output, seconds = call([sys.executable, '-m', 'pytest', *options, *tests], root, environment(threads, INFSA_TEST_DATA=f'{work}/data'))
     cases = ElementTree.parse(folder/'report.xml').getroot().iter('testcase') if (folder/'report.xml').exists() else []
     passed, failed, took = 0, [], defaultdict(float)
     for c in cases:
@@ -45,8 +55,9 @@ def run_pytest(tests, work, threads=1, root=ROOT):
         took[name.split('[')[0]] += float(c.get('time'))
         if kinds & {'failure', 'error'}: failed.append(name)
         elif 'skipped' not in kinds: passed += 1
-    if r.returncode not in (0, 1, 5) or r.returncode == 1 and not failed: failed.append(' '.join(tests))  # it did not even begin, or broke off
-    return passed, failed, r.stdout + r.stderr, took
+    if code not in (0, 1, 5) or code == 1 and not failed: failed.append(' '.join(tests))  # it did not even begin, or broke off
+    share = seconds/(sum(took.values()) or 1)  # pytest tells by the clock
+    return passed, failed, output, {n: t*share for n, t in took.items()}
 
 
 def parts_of(path, seconds):
@@ -71,24 +82,25 @@ def timed(task):
     return *task(), time.perf_counter() - start
 
 
-def to_record(took, parts):
-    "Seconds by task, and by test where it is long enough to be a task of its own."
-    long = {t: s for t, s in parts.items() if s >= ALONE}
-    return {**{n: s - sum(v for t, v in long.items() if t.startswith(f'{n}::')) for n, s in took.items() if n not in parts}, **long}
+def to_record(took):
+    "Seconds by notebook, by test where it is long enough to be a task of its own, and of all others in its file together."
+    found = defaultdict(float)
+    for name, s in took.items(): found[name if '::' not in name or s >= ALONE else name.split('::')[0]] += s
+    return dict(found)
 
 
 def run_all(paths, n, flags='', threads=1):
     "Run notebooks and test files, `n` tasks at once; return the number of tests passed, the names of those that failed, and seconds to record."
-    seconds, passed, failed, took, parts = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}, 0, [], {}, {}
+    seconds, passed, failed, took = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}, 0, [], {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work, ThreadPoolExecutor(n) as pool:
         running = {pool.submit(timed, task): name for name, task in tasks(paths, seconds, flags, threads, work)}
         for future in as_completed(running):
             name = running[future]
-            ok, bad, output, each, took[name] = future.result()
-            passed, failed, parts = passed + ok, failed + bad, {**parts, **each}
-            print(f'{"FAIL" if bad else "ok  "} {took[name]:5.0f} s  {name}', flush=True)
+            ok, bad, output, each, clock = future.result()
+            passed, failed, took = passed + ok, failed + bad, {**took, **each}
+            print(f'{"FAIL" if bad else "ok  "} {clock:5.0f} s  {name}', flush=True)
             if bad: print(output, flush=True)
-    return passed, failed, to_record(took, parts)
+    return passed, failed, to_record(took)
 
 
 def everything():

@@ -85,7 +85,7 @@ def linear_infsa(q:Tensor, # (B, H, N, D) queries
 # %% ../nbs/11_linear.ipynb #744bd16d
 def _check_layer(x, in_proj_weight, in_proj_bias, H):
     "Raises on what does not fit; returns the type in which queries are projected."
-    amp = torch.is_autocast_enabled(x.device.type) if torch.amp.is_autocast_available(x.device.type) else False
+    amp = x.device.type != 'meta' and torch.is_autocast_enabled(x.device.type)
     if not x.is_floating_point() or (x.dtype != in_proj_weight.dtype and not amp):
         raise ValueError(f'x must be floating and, outside autocast, of the type of in_proj_weight, {in_proj_weight.dtype}; got {x.dtype}')
     if x.ndim != 3: raise ValueError(f'x must have 3 axes (B, N, C), got shape {tuple(x.shape)}')

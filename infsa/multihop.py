@@ -131,7 +131,7 @@ def _over_tokens(x, y):
     N = x.shape[-2]
     blocks = max(1, (N + BLOCK - 1) // BLOCK)
     rows = (N + blocks - 1) // blocks
-    x, y = (F.pad(o, (0, 0, 0, blocks*rows - N)).unflatten(-2, (blocks, rows)) for o in (x, y))
+    x, y = (F.pad(o.contiguous(), (0, 0, 0, blocks*rows - N)).unflatten(-2, (blocks, rows)) for o in (x, y))
     return (x.mT @ y).sum(2, dtype=torch.float64)
 
 def _kernel_scale(q, k, rho, eps):

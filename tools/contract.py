@@ -481,6 +481,11 @@ def _(v): _compiled(v, 197, 'inductor', 1e-5)
 
 @feature('compile: at most 3 graphs over 14 lengths, dynamic=True too')
 def _(v):
+    m = layer(v, torch.float32)
+    compiled = torch.compile(m, backend='aot_eager', fullgraph=True)
+    for n in (33, 50, 260):  # forward and backward of the graph that serves all lengths
+        x = tokens(1, n, 16, dtype=torch.float32)
+        close(run(compiled, x, x, x, real=None), run(m, x, x, x, real=None), 1e-5)
     for dynamic in (None, True):
         torch._dynamo.reset()
         m, graphs = layer(v), []

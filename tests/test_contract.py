@@ -1,0 +1,25 @@
+"The expectations of `tools/contract.py` that are quick to check, for every variant, and the table on the page of the contract."
+import json, sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT/'tools'))
+from contract import FEATURES, VARIANTS, outcome
+
+
+@pytest.mark.parametrize('entry', [e for e in FEATURES if not e['slow']], ids=lambda e: e['name'])
+def test_contract(entry):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: found = {v: outcome(entry, v) for v in VARIANTS}
+    finally: torch.set_num_threads(threads)
+    assert found == json.loads((ROOT/'nbs'/'results'/'contract.json').read_text())['features'][entry['name']]
+
+
+def test_the_table_has_no_wrong_entry():
+    table = json.loads((ROOT/'nbs'/'results'/'contract.json').read_text())['features']
+    assert list(table) == [e['name'] for e in FEATURES]
+    assert {o for row in table.values() for o in row.values()} <= {'ok', 'refused', 'warned', '-', "PyTorch's kernel has none"}

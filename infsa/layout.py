@@ -120,7 +120,7 @@ def find_layout(path, # Folder of a data set
     kind, root = _find_root(Path(os.path.abspath(Path(path).expanduser())))
     vocab, left_out = _subdirs(root/'train'), Counter()
     loose = len(_images(root/'train', left_out, nested=False))
-    if loose: left_out['images of train in no class folder'] = loose
+    if loose: left_out['beside the class folders of train'] = loose
     train = _filled(root, 'train', _by_folder(root/'train', vocab, left_out), left_out, vocab)
     base = root.parents[1] if kind == 'kaggle' else root
     notes, tables = base/'Annotations'/'CLS-LOC', base.parent if kind == 'kaggle' else base

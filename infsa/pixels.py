@@ -63,11 +63,11 @@ def read_pixels(file # Image file
 # %% ../nbs/28_pixels.ipynb #1e85a577
 _VALUES = dict(MINISWHITE=1, MINISBLACK=1, PALETTE=1, RGB=3, YCBCR=3, SEPARATED=4)  # without alpha
 
-def _check_tiff(page, axes):
-    "Raises for a page of which it is not known how its numbers become RGB."
+def _check_tiff(page, sizes):
+    "Raises for a page of which it is not known how its numbers become RGB; `sizes` of its axes."
     colours, codec = (getattr(o, 'name', str(o)) for o in (page.photometric, page.compression))
-    if not {'Y', 'X'} <= set(axes) <= {'Y', 'X', 'S'}:
-        raise ValueError(f'a stack of pictures, axes {axes}; save one of them')
+    if not {'Y', 'X'} <= set(sizes) or any(n > 1 for o, n in sizes.items() if o not in 'YXS'):
+        raise ValueError(f'a stack of pictures, {sizes}; save one of them')
     known = colours in _VALUES and (colours != 'YCBCR' or codec == 'JPEG')
     if not known or codec == 'APERIO_JP2000_YCBC':
         raise ValueError(f'{colours} in compression {codec} is not converted; save it as RGB')
@@ -83,20 +83,42 @@ def _by_pillow(mode, raw, a): # (H, W, C) uint8 -> (H, W, 3) uint8
     return np.asarray(whole.convert('RGB'))
 
 # %% ../nbs/28_pixels.ipynb #adc0a8e8
+class _TiffNumbers:
+    "Numbers of the first picture of a TIFF by rows; the last row of tiles or strip stays decoded."
+    def __init__(self, rows, axes):
+        self.rows, self.axes, self.kept = rows, axes, (None, None)
+        self.height, self.width = (rows.shape[axes.index(o)] for o in 'YX')
+        self.block = rows.chunks[axes.index('Y')] if hasattr(rows, 'chunks') else 1
+
+    def decoded(self, part): # -> (height, width, values)
+        index = {'Y': part, 'X': slice(None), 'S': slice(None)}
+        a = np.asarray(self.rows[tuple(index.get(o, 0) for o in self.axes)])
+        kept = [o for o in self.axes if o in index]
+        return np.moveaxis(a, kept.index('S'), -1) if 'S' in kept else a[..., None]
+
+    def __getitem__(self, part): # -> (height, width, values)
+        start, stop, step = part.indices(self.height)
+        if step != 1 or not 0 < stop - start < self.block: return self.decoded(part)
+        pieces, end = [], start//self.block*self.block
+        while end < stop:
+            top, end = end, end + self.block
+            if self.kept[0] != top: self.kept = top, self.decoded(slice(top, end))
+            pieces.append(self.kept[1][max(0, start - top):stop - top])
+        return np.concatenate(pieces)
+
+# %% ../nbs/28_pixels.ipynb #d2524051
 class _TiffRows:
     "The first picture of a TIFF: slices are rows in RGB."
     dtype = np.dtype(np.uint8)
-    def __init__(self, rows, axes, page):
-        self.rows, self.axes, self.bits = rows, axes, page.bitspersample
+    def __init__(self, numbers, page):
+        self.numbers, self.bits = numbers, page.bitspersample
+        self.shape = numbers.height, numbers.width, 3
         self.colours, self.premultiplied = page.photometric.name, 1 in page.extrasamples
-        self.shape = *(rows.shape[axes.index(o)] for o in 'YX'), 3
         if self.colours == 'PALETTE': self.palette = _bytes(page.colormap.T, 16)
 
     def __getitem__(self, part):
-        a = np.asarray(self.rows[(slice(None),)*self.axes.index('Y') + (part,)])
-        a = np.moveaxis(a, self.axes.index('S'), -1) if 'S' in self.axes else a[..., None]
-        if self.colours == 'PALETTE': return self.palette[a[..., 0]]
-        a = _bytes(a, self.bits)
+        if self.colours == 'PALETTE': return self.palette[self.numbers[part][..., 0]]
+        a = _bytes(self.numbers[part], self.bits)
         if self.colours == 'MINISWHITE': a = 255 - a
         if self.colours in ('MINISWHITE', 'MINISBLACK'): return a[..., :1].repeat(3, 2)
         if self.colours == 'SEPARATED': return _by_pillow('CMYK', 'CMYK', a)
@@ -118,13 +140,14 @@ def _open_tiff(file):
                           "pip install 'infsa[stream]'") from e
     with tifffile.TiffFile(file) as tif:
         axes, page = tif.series[0].axes, tif.series[0].keyframe
-        _check_tiff(page, axes)
+        _check_tiff(page, dict(zip(axes, tif.series[0].shape)))
         _check_codec(file, tifffile, page)
         if page.is_memmappable: rows = tifffile.memmap(file, mode='r')
         else: rows = zarr.open(tifffile.imread(file, aszarr=True, level=0), mode='r')
-        if page.dtype not in (bool, np.uint8, np.uint16):
-            _refuse(f'{page.dtype} numbers, in its first rows', np.asarray(rows[:64]))
-        return _TiffRows(rows, axes, page)
+        rows = _TiffRows(_TiffNumbers(rows, axes), page)
+    if page.dtype not in (bool, np.uint8, np.uint16):
+        _refuse(f'{page.dtype} numbers, in its first rows', rows.numbers[:64])
+    return rows
 
 # %% ../nbs/28_pixels.ipynb #88ce6497
 class _Rows:

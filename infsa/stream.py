@@ -64,7 +64,7 @@ class _Mixing:
         o = absorbed_value(total, total_x, self.attn.rho.to(total)/(total + _EPS), self.W, self.b)  # (1, C)
         return self.attn.out_proj(o.to(self.query[0].dtype)[:, None])
 
-# %% ../nbs/60_stream.ipynb #179250f9
+# %% ../nbs/60_stream.ipynb #f7456bd8
 _all_ = ['open_image']
 
 # %% ../nbs/60_stream.ipynb #885aa408

@@ -35,7 +35,7 @@ class Layout:
     valid:list # (file, label) of each validation image
     boxes:Path|None = None # Folder of box files, with `train` and `val` below
     names:dict = field(default_factory=dict) # wnid -> name
-    left_out:dict = field(default_factory=dict, compare=False) # Suffix -> files of train and val not read
+    left_out:dict = field(default_factory=dict, compare=False) # Suffix -> files not read
     def __repr__(self):
         return (f'{self.kind}: {len(self.train)} train and {len(self.valid)} val images of '
                 f'{len(self.vocab)} classes, {"with" if self.boxes else "without"} boxes'
@@ -106,17 +106,18 @@ def _filled(root, split, items, left_out, vocab):
     if not items:
         what = 'no class folder with images' if split == 'train' else 'no image'
         raise FileNotFoundError(f'{root/split}: {what}; {_left_words(left_out)}')
-    empty = sorted(set(range(len(vocab))) - {y for _, y in items}) if split == 'train' else []
-    if empty:
+    empty = sorted(set(range(len(vocab))) - {y for _, y in items})
+    if empty and split == 'train':
         folder, others = root/'train'/vocab[empty[0]], Counter()
         _images(folder, others)
         raise FileNotFoundError(f'{folder}: no image in this class folder ({len(empty)} such); '
                                 + _left_words(others))
     return items
 
+# %% ../nbs/29a_layout.ipynb #9d07ab76
 def find_layout(path, # Folder of a data set
                )->Layout:
-    "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders; warns of files it leaves out."
+    "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders; warns of other files."
     kind, root = _find_root(Path(os.path.abspath(Path(path).expanduser())))
     vocab, left_out = _subdirs(root/'train'), Counter()
     loose = len(_images(root/'train', left_out, nested=False))
@@ -129,9 +130,8 @@ def find_layout(path, # Folder of a data set
     mapping = tables/'LOC_synset_mapping.txt'
     lines = mapping.read_text(encoding='utf-8', errors='replace').splitlines() if mapping.is_file() else []
     names = dict(l.split(maxsplit=1) for l in lines if len(l.split()) > 1)
-    lay = Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None, names, dict(left_out))
-    if left_out: warnings.warn(f'{root}: {lay.remark}')
-    return lay
+    if left_out: warnings.warn(f'{root}: {_left_words(left_out)}')
+    return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None, names, left_out)
 
 # %% ../nbs/29a_layout.ipynb #110e2bc1
 def counts(path, # Folder of a data set, or its `Layout`

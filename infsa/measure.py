@@ -164,7 +164,8 @@ def _parser():
     p = argparse.ArgumentParser('infsa_stream', description='Measure time and memory of an untrained InfViT on one large image.', epilog=_EXAMPLES,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     source = p.add_mutually_exclusive_group()
-    source.add_argument('--image', help='image file: TIFF and .npy read by rows, others whole; without it a photograph tiled to --size')
+    source.add_argument('--image', help='image file: TIFF and .npy read by rows, others whole; '
+                                        'without it a photograph tiled to --size')
     source.add_argument('--size', type=int, default=1024, help='side of the tiled photograph, pixels; default 1024')
     p.add_argument('--model', default='infvit_4l_linear', help='name for create_model; default infvit_4l_linear')
     p.add_argument('--dtype', choices=['float32', 'bfloat16', 'float64'], default='float32', help='default float32')

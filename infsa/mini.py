@@ -159,7 +159,9 @@ def _photographs(files):
     if files is None: return [('scikit-learn', Image.fromarray(o)) for o in load_sample_images().images]
     out = []
     for f in files:
-        try: out.append((hashlib.sha256(Path(f).read_bytes()).hexdigest(), Image.fromarray(read_pixels(f))))
+        try:
+            digest = hashlib.sha256(Path(f).read_bytes()).hexdigest()
+            out.append((digest, Image.fromarray(read_pixels(f))))
         except (OSError, ValueError) as e: raise ValueError(f'photos: {e}') from e
         if min(out[-1][1].size) < 4*_SIDE: raise ValueError(f'photos: {f} is {out[-1][1].width} x {out[-1][1].height} pixels, and each side must have at least {4*_SIDE}')
     if not out: raise ValueError('photos: name at least one file')

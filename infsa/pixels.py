@@ -117,7 +117,7 @@ class _TiffRows:
         if self.colours == 'PALETTE': self.palette = _bytes(page.colormap.T, 16)
 
     def __getitem__(self, part):
-        if self.colours == 'PALETTE': return self.palette[self.numbers[part][..., 0]]
+        if self.colours == 'PALETTE': return self.palette[self.numbers[part][..., 0].astype(int)]
         a = _bytes(self.numbers[part], self.bits)
         if self.colours == 'MINISWHITE': a = 255 - a
         if self.colours in ('MINISWHITE', 'MINISBLACK'): return a[..., :1].repeat(3, 2)

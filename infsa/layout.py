@@ -6,8 +6,9 @@
 __all__ = ['Layout', 'find_layout', 'counts', 'read_boxes', 'read_image', 'mean_bytes', 'try_read', 'map_files', 'verify']
 
 # %% ../nbs/29a_layout.ipynb #7e13b52e
-import csv, os
+import csv, os, warnings
 import xml.etree.ElementTree as ET
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,10 @@ import torch
 from fastcore.basics import patch
 from PIL import Image
 from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from .mini import show_progress
+from .pixels import read_pixels
 
 # %% ../nbs/29a_layout.ipynb #03f58d79
 @dataclass(repr=False)
@@ -32,21 +35,42 @@ class Layout:
     valid:list # (file, label) of each validation image
     boxes:Path|None = None # Folder of box files, with `train` and `val` below
     names:dict = field(default_factory=dict) # wnid -> name
+    left_out:dict = field(default_factory=dict, compare=False) # Suffix -> files not read
     def __repr__(self):
-        return f'{self.kind}: {len(self.train)} train and {len(self.valid)} val images of {len(self.vocab)} classes, {"with" if self.boxes else "without"} boxes'
+        return (f'{self.kind}: {len(self.train)} train and {len(self.valid)} val images of '
+                f'{len(self.vocab)} classes, {"with" if self.boxes else "without"} boxes'
+                + f'; {self.remark}'*bool(self.left_out))
+
+    @property
+    def remark(self): # What was left out, in words; empty if nothing was
+        return _left_words(self.left_out) if self.left_out else ''
 
 # %% ../nbs/29a_layout.ipynb #553de630
-_SUFFIXES = {'.jpeg', '.jpg', '.png', '.bmp', '.webp'}
+def _images(folder, left_out, nested=True):
+    "Images below `folder`, in the order of `ImageFolder`; other files are counted in `left_out`."
+    found = []
+    for top, inner, files in os.walk(folder, followlinks=True):
+        inner[:] = [o for o in inner if o[0] != '.' and nested]
+        for f in (f for f in files if f[0] != '.'):
+            suffix = os.path.splitext(f)[1].lower()
+            if suffix in IMG_EXTENSIONS: found.append((top, f))
+            else: left_out[suffix or 'without suffix'] += 1
+    return [Path(*o) for o in sorted(found)]
 
-def _images(folder): return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES and f.name[0] != '.')
+def _left_words(left_out):
+    "What was left out and what is read, in words."
+    counted = ', '.join(f'{n} {what}' for what, n in sorted(left_out.items()))
+    return (f'left out: {counted}; ' if counted else '') + f'read are {" ".join(IMG_EXTENSIONS)}'
+
 def _subdirs(folder): return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
 
-def _by_folder(folder, vocab):
+def _by_folder(folder, vocab, left_out):
     "(file, label) of the images in the class folders of `folder`."
     extra = sorted(set(_subdirs(folder)) - set(vocab))
     if extra: raise ValueError(f'{folder/extra[0]}: class {extra[0]!r} of val is not in train ({len(extra)} such)')
-    return [(f, i) for i, w in enumerate(vocab) if (folder/w).is_dir() for f in _images(folder/w)]
+    return [(f, i) for i, w in enumerate(vocab) for f in _images(folder/w, left_out)]
 
+# %% ../nbs/29a_layout.ipynb #0868957d
 def _truth(solution):
     "{image: wnid} of the table `solution`, empty without one; an image without a class is left out."
     if not solution.is_file(): return {}
@@ -55,10 +79,10 @@ def _truth(solution):
         return {r['ImageId']: p[0] for r in rows if (p := (r['PredictionString'] or '').split())}
     except (KeyError, csv.Error, UnicodeDecodeError) as e: raise ValueError(f'{solution}: not a table of ImageId,PredictionString: {e!r}') from e
 
-def _flat_val(folder, vocab, solution, notes):
+def _flat_val(folder, vocab, solution, notes, left_out):
     "(file, label) of the images of a flat `folder`: labels from the table `solution`, else from box files."
     truth, index, out = _truth(solution), {w: i for i, w in enumerate(vocab)}, []
-    for f in _images(folder):
+    for f in _images(folder, left_out, nested=False):
         wnid, xml = truth.get(f.stem), notes/f'{f.stem}.xml'
         if not truth and xml.is_file(): wnid = next((b[0] for b in read_boxes(xml)['boxes']), None)
         if wnid is None: raise ValueError(f'{f}: no label for this val image in {solution} nor in {xml}')
@@ -76,23 +100,38 @@ def _find_root(path):
     raise FileNotFoundError(f'path={path} holds no ImageNet. Looked for the folders train and val in ILSVRC/Data/CLS-LOC, '
                             f'in Data/CLS-LOC and in the folder itself; it holds {held}')
 
+# %% ../nbs/29a_layout.ipynb #951ca506
+def _filled(root, split, items, left_out, vocab):
+    "Raises for a split without images, and for a class of train without any."
+    if not items:
+        what = 'no class folder with images' if split == 'train' else 'no image'
+        raise FileNotFoundError(f'{root/split}: {what}; {_left_words(left_out)}')
+    empty = sorted(set(range(len(vocab))) - {y for _, y in items})
+    if empty and split == 'train':
+        folder, others = root/'train'/vocab[empty[0]], Counter()
+        _images(folder, others)
+        raise FileNotFoundError(f'{folder}: no image in this class folder ({len(empty)} such); '
+                                + _left_words(others))
+    return items
+
+# %% ../nbs/29a_layout.ipynb #9d07ab76
 def find_layout(path, # Folder of a data set
                )->Layout:
-    "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders."
+    "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders; warns of other files."
     kind, root = _find_root(Path(os.path.abspath(Path(path).expanduser())))
-    vocab = _subdirs(root/'train')
-    train = _by_folder(root/'train', vocab)
-    empty = sorted(set(range(len(vocab))) - {y for _, y in train})
-    if not train: raise FileNotFoundError(f'{root/"train"}: no class folder with images')
-    if empty: raise FileNotFoundError(f'{root/"train"/vocab[empty[0]]}: no image in this class folder ({len(empty)} such)')
+    vocab, left_out = _subdirs(root/'train'), Counter()
+    loose = len(_images(root/'train', left_out, nested=False))
+    if loose: left_out['beside the class folders of train'] = loose
+    train = _filled(root, 'train', _by_folder(root/'train', vocab, left_out), left_out, vocab)
     base = root.parents[1] if kind == 'kaggle' else root
     notes, tables = base/'Annotations'/'CLS-LOC', base.parent if kind == 'kaggle' else base
-    valid = _by_folder(root/'val', vocab) + _flat_val(root/'val', vocab, tables/'LOC_val_solution.csv', notes/'val')
-    if not valid: raise FileNotFoundError(f'{root/"val"}: no image')
+    flat = _flat_val(root/'val', vocab, tables/'LOC_val_solution.csv', notes/'val', left_out)
+    valid = _filled(root, 'val', _by_folder(root/'val', vocab, left_out) + flat, left_out, vocab)
     mapping = tables/'LOC_synset_mapping.txt'
     lines = mapping.read_text(encoding='utf-8', errors='replace').splitlines() if mapping.is_file() else []
     names = dict(l.split(maxsplit=1) for l in lines if len(l.split()) > 1)
-    return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None, names)
+    if left_out: warnings.warn(f'{root}: {_left_words(left_out)}')
+    return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None, names, left_out)
 
 # %% ../nbs/29a_layout.ipynb #110e2bc1
 def counts(path, # Folder of a data set, or its `Layout`
@@ -135,13 +174,8 @@ def boxes_of(self:Layout,
 # %% ../nbs/29a_layout.ipynb #486c2f76
 def read_image(file, # Image file
               )->Tensor: # (3, H, W) uint8
-    "Decodes a file to RGB, whatever its mode; a file that cannot be read is a `ValueError` that names it."
-    try:
-        with Image.open(file) as im:
-            if im.mode[0] == 'I': im = Image.fromarray((np.asarray(im)/257).clip(0, 255).round().astype(np.uint8))
-            return torch.from_numpy(np.array(im.convert('RGB'))).permute(2, 0, 1).contiguous()
-    except FileNotFoundError: raise
-    except Exception as e: raise ValueError(f'{file}: cannot read this image: {e}') from e
+    "Decodes a file to RGB, as `read_pixels` does; a `ValueError` names a file that cannot be read."
+    return torch.from_numpy(read_pixels(file)).permute(2, 0, 1).contiguous()
 
 # %% ../nbs/29a_layout.ipynb #460ddfdd
 def mean_bytes(files:list, # Image files

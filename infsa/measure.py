@@ -6,7 +6,7 @@
 __all__ = ['interleave', 'matmul_peak', 'hardware', 'peak_rss', 'peak_memory', 'energy_counter', 'main']
 
 # %% ../nbs/60b_measure.ipynb #71533f94
-import argparse, json, math, platform, random, sys, tempfile, time
+import argparse, json, math, platform, random, sys, tempfile, time, warnings
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .stream import _MEAN, _STD, _check_variant, _pixels, _whole_file, open_image, stream_bytes
+from .pixels import open_image
+from .stream import _MEAN, _STD, _check_variant, _pixels, _whole_file, stream_bytes
 from .vit import create_model
 
 # %% ../nbs/60b_measure.ipynb #43932a89
@@ -163,7 +164,8 @@ def _parser():
     p = argparse.ArgumentParser('infsa_stream', description='Measure time and memory of an untrained InfViT on one large image.', epilog=_EXAMPLES,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     source = p.add_mutually_exclusive_group()
-    source.add_argument('--image', help='image file; without it a photograph tiled to --size')
+    source.add_argument('--image', help='image file: TIFF and .npy read by rows, others whole; '
+                                        'without it a photograph tiled to --size')
     source.add_argument('--size', type=int, default=1024, help='side of the tiled photograph, pixels; default 1024')
     p.add_argument('--model', default='infvit_4l_linear', help='name for create_model; default infvit_4l_linear')
     p.add_argument('--dtype', choices=['float32', 'bfloat16', 'float64'], default='float32', help='default float32')
@@ -199,6 +201,7 @@ def main(argv:list|None=None # Arguments; the command line's if None
     "The command `infsa_stream`."
     args = vars(_parser().parse_args(argv))
     out = args.pop('out')
+    warnings.filterwarnings('ignore', message='Image size')  # Pillow's, before it refuses
     try:
         if out is None: print(json.dumps(_measure(**args), indent=1)); return 0
         with _whole_file(out) as part: part.write_text(json.dumps(_measure(**args), indent=1) + '\n')

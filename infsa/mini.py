@@ -14,6 +14,8 @@ from fastprogress.fastprogress import progress_bar
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
+from .pixels import read_pixels
+
 # %% ../nbs/29_mini.ipynb #92ff31d5
 MINI_WNIDS = [f'n{d:08d}' for d in range(10)]
 MINI_NAMES = 'zero one two three four five six seven eight nine'.split()
@@ -157,8 +159,10 @@ def _photographs(files):
     if files is None: return [('scikit-learn', Image.fromarray(o)) for o in load_sample_images().images]
     out = []
     for f in files:
-        try: out.append((hashlib.sha256(Path(f).read_bytes()).hexdigest(), Image.open(f).convert('RGB')))
-        except OSError as e: raise ValueError(f'photos: cannot read {f}: {e}') from e
+        try:
+            digest = hashlib.sha256(Path(f).read_bytes()).hexdigest()
+            out.append((digest, Image.fromarray(read_pixels(f))))
+        except (OSError, ValueError) as e: raise ValueError(f'photos: {e}') from e
         if min(out[-1][1].size) < 4*_SIDE: raise ValueError(f'photos: {f} is {out[-1][1].width} x {out[-1][1].height} pixels, and each side must have at least {4*_SIDE}')
     if not out: raise ValueError('photos: name at least one file')
     return out

@@ -7,11 +7,12 @@ __all__ = ['V2_VARIANTS', 'find_v2']
 
 # %% ../nbs/30a_v2.ipynb #f296336c
 import os, re, warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from .layout import _images, _subdirs
+from .layout import _images, _left_words, _subdirs
 
 # %% ../nbs/30a_v2.ipynb #a3f7778d
 V2_VARIANTS = 'matched-frequency', 'threshold0.7', 'top-images'
@@ -55,13 +56,15 @@ def _warn_of_counts(folder, items, num_classes):
 
 def _read_variant(folder, vocab, num_classes):
     "[(file, class number)] by class, then by name."
-    name_of = {}
+    name_of, left_out = {}, Counter()
     for name in _subdirs(folder):
         y = _class_number(folder/name, vocab, num_classes)
         if y in name_of: raise ValueError(f'{folder/name}: class {y} has the folder {name_of[y]} already')
         name_of[y] = name
-    items = [(f, y) for y in sorted(name_of) for f in _images(folder/name_of[y])]
-    if not items: raise FileNotFoundError(f'{folder}: no class folder with images')
+    items = [(f, y) for y in sorted(name_of) for f in _images(folder/name_of[y], left_out)]
+    words = _left_words(left_out)
+    if not items: raise FileNotFoundError(f'{folder}: no class folder with images; {words}')
+    if left_out: warnings.warn(f'{folder}: {words}')
     _warn_of_counts(folder, items, num_classes)
     return items
 

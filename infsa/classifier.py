@@ -159,7 +159,8 @@ def _timm(name, num_classes, img_size, state, file, meta):
     cfg = timm.data.resolve_model_data_config(model)
     if cfg['crop_mode'] != 'center': warnings.warn(f'timm:{name} was made for images of crop_mode {cfg["crop_mode"]!r}; here they are cropped at the centre')
     made = (trained, trained) if trained else cfg['input_size'][1:]
-    size, patch = img_size or made[-1], getattr(getattr(model, 'patch_embed', None), 'patch_size', 1)
+    size, embed = img_size or made[-1], getattr(model, 'patch_embed', None)
+    patch = embed.feat_ratio() if hasattr(embed, 'feat_ratio') else getattr(embed, 'patch_size', 1)
     patch = patch if isinstance(patch, int) else max(patch)
     if size % patch: raise ValueError(f'img_size of timm:{name} must be a multiple of its patch, {patch}, got {size}')
     if made != (size, size) and hasattr(model, 'set_input_size'): model.set_input_size(img_size=size)
@@ -236,7 +237,7 @@ def load_classifier(model:str|None=None, # One of `list_models()`, "timm:NAME" o
     if crop_pct: rest['crop_pct'] = float(crop_pct)
     return Classifier(net.eval().to(device), name, weights=weights and str(weights), **rest)
 
-# %% ../nbs/51b_classifier.ipynb #9f78b2a5
+# %% ../nbs/51b_classifier.ipynb #90d065de
 def check_finite(logits:Tensor, # (n, classes)
                  images:list|None=None, # What the n images are called, such as their files; None: by number
                 ):
@@ -264,7 +265,7 @@ def class_index(classifier:Classifier, # Its `vocab` may be unknown
     if missing: raise ValueError(f'{len(missing)} of the {len(vocab)} classes of the data are not among the {n} of {classifier.name}: {_few(missing)}')
     return torch.tensor([at[c] for c in vocab])
 
-# %% ../nbs/51b_classifier.ipynb #c4cb10c8
+# %% ../nbs/51b_classifier.ipynb #528d8352
 def distinct_names(names:list, # Of the classes
                    ids:list|None=None, # Their identifiers; None: numbers from 0
                   )->list: # As many names, no two of them alike

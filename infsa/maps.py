@@ -87,12 +87,11 @@ def patch_grid(model:nn.Module, # Of which `attention_layers` knows the layers
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != chans or not images.is_floating_point():
         raise ValueError(f'images must be floating, of shape (B, {chans}, height, width), got {getattr(images, "dtype", type(images).__name__)} of shape {tuple(getattr(images, "shape", ()))}')
     before, embed = getattr(model, 'num_prefix_tokens', 1), getattr(model, 'patch_embed', None)
-    if hasattr(embed, 'dynamic_feat_size'): return tuple(embed.dynamic_feat_size(images.shape[2:])), before
-    side = getattr(model, 'patch_size', None) or embed.patch_size
+    side = getattr(model, 'patch_size', None) or (embed.feat_ratio(False) if hasattr(embed, 'feat_ratio') else embed.patch_size)
     side = (side, side) if isinstance(side, int) else side
     return tuple(-(-n//s) for n, s in zip(images.shape[2:], side)), before
 
-# %% ../nbs/50_maps.ipynb #086366c6
+# %% ../nbs/50_maps.ipynb #bceae580
 def _run(model, images, functions):
     "Runs the model once; what each of `functions`, by number of the layer, makes of the inputs of its layer."
     layers, out, (grid, before) = attention_layers(model), {}, patch_grid(model, images)

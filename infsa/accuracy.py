@@ -126,10 +126,11 @@ def _wilson(hits, images):
 def _ids(ids, classes, what='ids'):
     "As many as classes; numbers for None."
     if ids is None: return [str(c) for c in range(classes)]
-    if len(ids) != classes: raise ValueError(f'{what} must hold one for each of {classes} classes, got {len(ids)}')
-    return list(ids)
+    if len(ids) == classes: return list(ids)
+    raise ValueError(f'{what} must hold one for each of {classes} classes, got {len(ids)}')
 
-def _names(names, ids, classes): return distinct_names(_ids(names, classes, 'names'), _ids(ids, classes))
+def _names(names, ids, classes):
+    return distinct_names(_ids(names, classes, 'names'), _ids(ids, classes))
 
 def _answers(p):
     "(n,) the class answered: the label for a hit, else its strongest rival."
@@ -144,7 +145,8 @@ def per_class(p:Predictions,
     classes, labels, answers = p.logits.shape[1], p.labels.numpy(), _answers(p)
     images, hits, answered = (np.bincount(o, minlength=classes) for o in (labels, labels[labels == answers], answers))
     top1, low, high = _wilson(hits, images)
-    return pd.DataFrame(dict(id=_ids(ids, classes), name=_names(names, ids, classes), images=images, top1=top1, low=low, high=high, answered=answered))
+    what = dict(id=_ids(ids, classes), name=_names(names, ids, classes))
+    return pd.DataFrame(dict(**what, images=images, top1=top1, low=low, high=high, answered=answered))
 
 # %% ../nbs/53_accuracy.ipynb #ec6c1481
 def plot_classes(table:pd.DataFrame, # From `per_class`

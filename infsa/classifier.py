@@ -53,7 +53,8 @@ _HOLDERS = 'model', 'state_dict', 'model_state_dict', 'module', 'model_ema', 'st
 
 def _bare(state):
     "Weights by name, without what all names start with, up to a dot."
-    while len({k.partition('.')[:2] for k in state}) == 1 and '.' in min(state): state = {k.partition('.')[2]: v for k, v in state.items()}
+    while len({k.partition('.')[:2] for k in state}) == 1 and '.' in min(state):
+        state = {k.partition('.')[2]: v for k, v in state.items()}
     return state
 
 def _first(e): return (str(e).splitlines() or [type(e).__name__])[0]  # line of an error
@@ -69,7 +70,8 @@ def read_state(file, # .safetensors, or what `torch.save` wrote
     with open(file, 'rb'): pass  # an error of the disk or of permission is told as it is
     try: state = _load_file(file)
     except pickle.UnpicklingError as e: raise ValueError(f'{file}: cannot read weights: not written by torch.save, or with objects beside tensors, whose code is not run') from e
-    except Exception as e: raise ValueError(f'{file}: cannot read weights: it is cut off or no checkpoint') from e
+    except Exception as e:
+        raise ValueError(f'{file}: cannot read weights: it is cut off or no checkpoint') from e
     def holder(): return next((k for k in _HOLDERS if isinstance(state.get(k), dict)), None) if isinstance(state, dict) else None
     while (k := holder()): state = state[k]
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()): raise ValueError(f'{file}: holds no weights by name')
@@ -92,7 +94,8 @@ def load_state(model:nn.Module, # Gets the weights
 # %% ../nbs/51b_classifier.ipynb #ffeab872
 def _classes_of(make, state):
     "Classes of the head in `state`; None without a head. 997: no layer is that wide."
-    with torch.device('meta'): heads = [n for n, p in _bare(dict(make(997).named_parameters())).items() if p.shape[:1] == (997,)]
+    with torch.device('meta'): params = _bare(dict(make(997).named_parameters()))
+    heads = [n for n, p in params.items() if p.shape[:1] == (997,)]
     return len(state[heads[-1]]) if heads and heads[-1] in state else None
 
 def _filled(make, name, num_classes, state, file):
@@ -129,33 +132,38 @@ def _import_timm(name):
     if tag: one_of('model', f'timm:{name}', [f'timm:{n}' for n in timm.list_pretrained(f'{architecture}.*')])
     return timm
 
+# %% ../nbs/51b_classifier.ipynb #6745cde9
 def _side_of(own, positions, side):
-    "Side of images for `positions`, shape (1, N, C) or by rows and columns, if positions `own` are for `side`."
+    "Side of images of `positions` (1, N, C), or with rows and columns, if `own` are for `side`."
     if len(own) != 3: return side*positions[2]//own[2]
     before = own[1] - isqrt(own[1])**2  # such as the class token
     return side*isqrt(max(positions[1] - before, 0))//isqrt(own[1])
 
 def _timm_size(timm, make, state, asked):
-    "Side of images that weights were made for; None: the model's own, or none at which all shapes agree."
+    "Side of images that weights were made for; None: the model's own, or no shapes agree."
     classes = _classes_of(make, state) or 1000
+    def shapes(model): return {k: v.shape for k, v in _bare(model).items()}
     def empty(**size):
         with torch.device('meta'): return make(classes, **size)
-    def agree(model): return all(k not in state or v.shape == state[k].shape for k, v in _bare(model.state_dict()).items())
+    given = shapes(state)
+    def agree(model): return all(given.get(k, o) == o for k, o in shapes(model.state_dict()).items())
     if agree(usual := empty()): return None
     side = timm.data.resolve_model_data_config(usual)['input_size'][-1]
-    own, new = (o['pos_embed'].shape if 'pos_embed' in o else () for o in (_bare(usual.state_dict()), state))
+    own, new = (o.get('pos_embed', ()) for o in (shapes(usual.state_dict()), given))
     for size in ([_side_of(own, new, side)] if len(own) == len(new) > 2 else []) + [asked]:
         try:
             if size and agree(empty(img_size=size)): return size
-        except (TypeError, ValueError, AssertionError, RuntimeError): continue  # not a size of this model
+        except (TypeError, ValueError, AssertionError, RuntimeError): continue  # not one of its sizes
     return None
 
+# %% ../nbs/51b_classifier.ipynb #8b814eb1
 def _timm(name, num_classes, img_size, state, file, meta):
     "A model of timm, and what its images and classes are."
     timm = _import_timm(name)
     def make(n, **size): return timm.create_model(name, num_classes=n, **size)
     trained = state and _timm_size(timm, make, state, img_size)
-    model, n = _filled(lambda n: make(n, **dict(img_size=trained) if trained else {}), f'timm:{name}', num_classes, state, file)
+    sized = dict(img_size=trained) if trained else {}
+    model, n = _filled(lambda n: make(n, **sized), f'timm:{name}', num_classes, state, file)
     cfg = timm.data.resolve_model_data_config(model)
     if cfg['crop_mode'] != 'center': warnings.warn(f'timm:{name} was made for images of crop_mode {cfg["crop_mode"]!r}; here they are cropped at the centre')
     made = (trained, trained) if trained else cfg['input_size'][1:]
@@ -239,11 +247,13 @@ def load_classifier(model:str|None=None, # One of `list_models()`, "timm:NAME" o
 
 # %% ../nbs/51b_classifier.ipynb #90d065de
 def check_finite(logits:Tensor, # (n, classes)
-                 images:list|None=None, # What the n images are called, such as their files; None: by number
+                 images:list|None=None, # What the n images are called, such as files; None: numbers
                 ):
-    "Raises `ValueError` for logits that are NaN or infinite, and names the first image that has them."
-    bad = (~logits.isfinite().all(1)).nonzero().flatten().tolist()
-    if bad: raise ValueError(f'logits must be finite, those of image {images[bad[0]] if images else bad[0]} are not')
+    "Raises `ValueError` for logits that are NaN or infinite, and names the first image with such."
+    fine = logits.isfinite().all(1)
+    if fine.all(): return
+    i = fine.int().argmin().item()
+    raise ValueError(f'logits must be finite, those of image {images[i] if images else i} are not')
 
 # %% ../nbs/51b_classifier.ipynb #f7c52a19
 def _wnids():
@@ -269,6 +279,6 @@ def class_index(classifier:Classifier, # Its `vocab` may be unknown
 def distinct_names(names:list, # Of the classes
                    ids:list|None=None, # Their identifiers; None: numbers from 0
                   )->list: # As many names, no two of them alike
-    "Names of classes; one that occurs twice has the identifier behind it, such as \"crane (n02012849)\"."
-    often = Counter(names)
-    return [f'{n} ({i})' if often[n] > 1 else n for n, i in zip(names, range(len(names)) if ids is None else ids)]
+    "Names of classes; one that occurs twice is followed by its identifier, as in \"crane (n02012849)\"."
+    often, ids = Counter(names), range(len(names)) if ids is None else ids
+    return [f'{n} ({i})' if often[n] > 1 else n for n, i in zip(names, ids)]

@@ -40,7 +40,8 @@ def pair_models(models:list, # "NAME", "NAME=FILE", or "NAME=" for random weight
                )->list: # (name or None, file or None) of each model to load
     "Which names belong to which files of weights; raises `ValueError` for a file whose model is not known."
     if not models and not weights: raise ValueError('model: name at least one, by --weights FILE or --model NAME')
-    pairs, weights = [(name, _home(file) or None) for name, _, file in (o.partition('=') for o in models)], [_home(f) for f in weights]
+    weights = [_home(f) for f in weights]
+    pairs = [(name, _home(file) or None) for name, _, file in (o.partition('=') for o in models)]
     if len(models) == len(weights) == 1 and '=' not in models[0]: return [(models[0], weights[0])]
     lone = [f for f in weights if Path(f).is_file() and not _knows_its_model(f)]
     if lone: raise ValueError(f'weights: {lone[0]} does not say which model it is of; name it with --model NAME={lone[0]}')
@@ -66,7 +67,7 @@ def _sets(clf, layout, v2):
     return sets | {f'v2-{k}': o for k, o in find_v2(v2, clf.vocab, None if clf.vocab else clf.num_classes).items()}
 
 def _names(clf, layout):
-    "What people call the classes of a classifier, in its order; identifiers tell equal names apart."
+    "What people call the classes of a classifier, in its order, no two of them alike."
     ids = clf.vocab or (layout.vocab if len(layout.vocab) == clf.num_classes else list(range(clf.num_classes)))
     return distinct_names(clf.names or [layout.names.get(i, str(i)) for i in ids], ids)
 

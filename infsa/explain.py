@@ -18,7 +18,8 @@ from torch import Tensor
 from .classifier import Classifier, check_finite, distinct_names, load_classifier
 from .layers import one_of
 from .layout import try_read
-from .maps import attention_layers, attention_maps, check_tokens, layer_numbers, map_names, overlay, plot_heads
+from .maps import (attention_layers, attention_maps, check_tokens, layer_numbers, map_names, overlay,
+                        plot_heads)
 from .report import Picture, html_page, png_bytes
 from .train import OneLineParser, _no_interrupt, environment, reason, run_folder
 
@@ -40,9 +41,9 @@ def read_crops(files:list, # Image files
 def top_classes(clf:Classifier, # Says how the crop is normalised
                 crop:Tensor, # (3, img_size, img_size) uint8
                 top:int=5, # Rows at most
-                image=None, # What the image is called in an error, such as its file; None: by number
+                image=None, # What an error calls the image, such as its file; None: by number
                )->pd.DataFrame: # With columns rank, class, name and probability
-    "The most probable classes of an image, the first one first; logits that are not finite are a `ValueError`."
+    "The most probable classes of an image, the first one first; `ValueError` for logits not finite."
     if isinstance(top, bool) or not isinstance(top, int) or top < 1: raise ValueError(f'top must be a whole number, at least 1, got {top!r}')
     z = clf(clf.normalize(crop)[None]).float().cpu()
     check_finite(z, None if image is None else [image])
@@ -117,7 +118,8 @@ def _plan(clf, kind, layers, heads):
     "The map to draw and the reason if there is none; raises `ValueError` for what was asked for and cannot be."
     try:
         usual = map_names(clf.model)[0]
-        check_tokens(clf.model, torch.zeros(1, 3, clf.img_size, clf.img_size, device=next(clf.model.parameters()).device))
+        device = next(clf.model.parameters()).device
+        check_tokens(clf.model, torch.zeros(1, 3, clf.img_size, clf.img_size, device=device))
     except ValueError as e:
         if kind or layers is not None or heads: raise
         return None, str(e)

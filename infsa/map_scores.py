@@ -21,7 +21,8 @@ from .boxes import box_masks, count_cases, warn_of_cases
 from .classifier import Classifier
 from .layers import one_of
 from .layout import Layout
-from .maps import attention_layers, attention_maps, check_tokens, layer_numbers, map_names, patch_grid
+from .maps import (attention_layers, attention_maps, check_tokens, layer_numbers, map_names,
+                        patch_grid)
 from .metrics import (BASELINES, SCORE_KINDS, area_over, area_under, average_precision, chance, label_score, perturbation_curve,
                            pointing_hits, roc_auc, step_shares)
 from .mini import show_progress

@@ -38,17 +38,19 @@ def _branches(layer): # modules of attention that work side by side, mostly one
     return [b.attn for b in layer.attns] if hasattr(layer, 'attns') else [layer]
 
 def attention_layers(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
-                    )->list: # `InfSAttention`, `nn.MultiheadAttention`, timm's `Attention`, or its `ParallelThingsBlock` of several
-    "Layers of attention of a vision transformer in their order; raises `ValueError` for other models."
-    known = InfSAttention, nn.MultiheadAttention, _timm('layers', 'Attention')
-    parallel = [m for m in model.modules() if isinstance(m, _timm('models.vision_transformer', 'ParallelThingsBlock'))]
+                    )->list: # Modules: `InfSAttention`, `nn.MultiheadAttention`, timm's `Attention` or `ParallelThingsBlock`
+    "Layers of attention of a vision transformer in order; raises `ValueError` for other models."
+    timms, side_by_side = _timm('layers', 'Attention'), _timm('models.vision_transformer', 'ParallelThingsBlock')
+    parallel = [m for m in model.modules() if isinstance(m, side_by_side)]
     inside = {a for block in parallel for a in _branches(block)}
+    known = InfSAttention, nn.MultiheadAttention, timms
     found = [m for m in model.modules() if m in parallel or type(m) in known and m not in inside]
-    plain = all(type(a) is _timm('layers', 'Attention') for a in inside)
+    plain = all(type(a) is timms for a in inside) and any(isinstance(m, nn.Conv2d) for m in model.modules())
     patches = hasattr(model, 'patch_size') or hasattr(getattr(model, 'patch_embed', None), 'patch_size')
-    if found and plain and patches and any(isinstance(m, nn.Conv2d) for m in model.modules()): return found
-    made_of = next((f' of {type(b).__name__}' for n, b in model.named_modules() if n == 'blocks.0'), '')
-    raise ValueError(f'model must be an InfViT or a plain vision transformer of timm or torchvision, got {type(model).__name__}{made_of}')
+    if found and plain and patches: return found
+    of = next((f' of {type(b).__name__}' for n, b in model.named_modules() if n == 'blocks.0'), '')
+    raise ValueError('model must be an InfViT or a plain vision transformer of timm or torchvision, '
+                     f'got {type(model).__name__}{of}')
 
 def _queries_keys(attn, x):
     "Queries and keys (B, H, N, D) of an attention module for tokens x (B, N, C)."
@@ -68,7 +70,8 @@ def _inputs(attn, x):
     return LayerInputs(_variant(attn), *widen(q, k), None if _variant(attn) in UNDISCOUNTED else getattr(attn, 'rho', None))
 
 def _joined(branches): # inputs of attentions side by side: their heads one behind the other
-    return branches[0] if len(branches) == 1 else LayerInputs('softmax', *(torch.cat(o, 1) for o in list(zip(*branches))[1:3]))
+    if len(branches) == 1: return branches[0]
+    return LayerInputs('softmax', *(torch.cat([getattr(b, o) for b in branches], 1) for o in 'qk'))
 
 @contextmanager
 def _evaluating(model):
@@ -87,47 +90,51 @@ def patch_grid(model:nn.Module, # Of which `attention_layers` knows the layers
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != chans or not images.is_floating_point():
         raise ValueError(f'images must be floating, of shape (B, {chans}, height, width), got {getattr(images, "dtype", type(images).__name__)} of shape {tuple(getattr(images, "shape", ()))}')
     before, embed = getattr(model, 'num_prefix_tokens', 1), getattr(model, 'patch_embed', None)
-    side = getattr(model, 'patch_size', None) or (embed.feat_ratio(False) if hasattr(embed, 'feat_ratio') else embed.patch_size)
+    side = getattr(model, 'patch_size', None) or getattr(embed, 'feat_ratio', lambda _: embed.patch_size)(False)
     side = (side, side) if isinstance(side, int) else side
     return tuple(-(-n//s) for n, s in zip(images.shape[2:], side)), before
 
 # %% ../nbs/50_maps.ipynb #bceae580
+def _check_count(tokens, grid, before):
+    if tokens == before + grid[0]*grid[1]: return
+    raise ValueError(f'model: {tokens} tokens are no {grid[0]} x {grid[1]} patches and {before} before them')
+
 def _run(model, images, functions):
     "Runs the model once; what each of `functions`, by number of the layer, makes of the inputs of its layer."
-    layers, out, (grid, before) = attention_layers(model), {}, patch_grid(model, images)
+    layers, out, grid = attention_layers(model), {}, patch_grid(model, images)
     def look(l, branches):
         seen = []
         def hook(attn, args, kwargs):
             seen.append(_inputs(attn, args[0] if args else kwargs['query']))
-            _check_count(seen[-1].q.shape[2], grid, before)
+            _check_count(seen[-1].q.shape[2], *grid)
             if len(seen) == branches:
                 out[l] = functions[l](_joined(seen))
                 seen.clear()
         return hook
     with ExitStack() as stack, torch.no_grad():
         for l in functions:
-            attns, hook = _branches(layers[l]), look(l, len(_branches(layers[l])))
-            for attn in attns: stack.enter_context(attn.register_forward_pre_hook(hook, with_kwargs=True))
+            hook = look(l, len(attns := _branches(layers[l])))
+            for a in attns: stack.enter_context(a.register_forward_pre_hook(hook, with_kwargs=True))
         stack.enter_context(_evaluating(model))
         try: model(images)
         except AssertionError as e: raise ValueError(f'images of {images.shape[2]} x {images.shape[3]} pixels do not fit {type(model).__name__}: {e}') from e
     return [out[l] for l in functions]
 
-def _check_count(tokens, grid, before):
-    if tokens != before + grid[0]*grid[1]:
-        raise ValueError(f'model: {tokens} tokens are no {grid[0]} x {grid[1]} patches and {before} before them')
+# %% ../nbs/50_maps.ipynb #e5bd5fed
+def _of_all(model, images, function):
+    return _run(model, images, dict.fromkeys(range(len(attention_layers(model))), function))
 
 def check_tokens(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
                  images:Tensor, # (B, channels, height, width); only their size matters
                 ):
-    "Runs the model once; raises `ValueError` where the tokens of a layer are not the patches of the images and those before them."
-    _run(model, images, dict.fromkeys(range(len(attention_layers(model))), lambda layer: None))
+    "Runs the model once; raises `ValueError` where a layer has other tokens than `patch_grid` says."
+    _of_all(model, images, lambda layer: None)
 
 def layer_inputs(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
                  images:Tensor, # (B, channels, height, width), normalised as the model wants it
                 )->list: # `LayerInputs` of each attention layer, float32 or wider
     "Queries, keys, discount and variant of every layer; raises `ValueError` for other models."
-    return _run(model, images, dict.fromkeys(range(len(attention_layers(model))), lambda layer: layer))
+    return _of_all(model, images, lambda layer: layer)
 
 # %% ../nbs/50_maps.ipynb #64ead58d
 def _map_function(variant, kind):
@@ -161,7 +168,7 @@ def _check_kind(model, kind, functions, fuse):
         raise ValueError(f"kind {kind or 'class_token'!r} needs a class token, and this {type(model).__name__} has none; choose 'received'")
     if softmax_rollout in functions and not fuse: raise ValueError("fuse must be True for kind 'rollout', which is a mean over heads")
 
-def _to_grid(maps, grid, before): return maps[..., before:].unflatten(-1, grid)  # (..., N) to (..., rows, columns)
+def _to_grid(maps, grid, before): return maps[..., before:].unflatten(-1, grid)  # (..., rows, columns)
 
 # %% ../nbs/50_maps.ipynb #72763436
 def attention_maps(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision

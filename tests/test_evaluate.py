@@ -217,12 +217,11 @@ def test_explain_answers_without_maps_where_tokens_are_no_grid(tmp_path, mini):
     assert len(list(csv.DictReader(open(tmp_path/'out/predictions.csv')))) == 5
 
 
-@pytest.mark.parametrize('where', ['head.weight', 'blocks.1.attn.in_proj_weight'])
-def test_explain_refuses_logits_that_are_not_finite(where, tmp_path, mini):
+def test_explain_refuses_logits_that_are_not_finite(tmp_path, mini):
     import torch
     from infsa.train import load_model
     state = load_model(WEIGHTS).state_dict()
-    state[where][0, 0] = torch.nan
+    state['blocks.1.attn.in_proj_weight'][0, 0] = torch.nan
     torch.save(state, tmp_path/'nan.pth')
     image = next((mini/'ILSVRC/Data/CLS-LOC/val').iterdir())
     refused(run('infsa_explain', image, '--model', 'infvit_mini_linear', '--weights', 'nan.pth', cwd=tmp_path), f'logits must be finite, those of image {image} are not')

@@ -7,7 +7,7 @@ __all__ = ['Predictions', 'predict', 'in_top', 'per_class', 'plot_classes', 'con
            'plot_reliability', 'accuracy_summary']
 
 # %% ../nbs/53_accuracy.ipynb #6158f628
-import os, time, warnings
+import os, textwrap, time, warnings
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -183,10 +183,12 @@ def plot_confusions(pairs:pd.DataFrame, # From `confusion_pairs`
                     ax=None, # Axes to draw on; None: new ones
                    ): # The axes
     "Bars of the most frequent confusions, the first on top."
-    ax = ax or plt.subplots(figsize=(5, .8 + .22*max(len(pairs), 3)), layout='constrained')[1]
+    labels = [textwrap.fill(f'{t} taken for {a}', 40) for t, a in zip(pairs.true, pairs.predicted)]
+    lines = max((o.count('\n') + 1 for o in labels), default=1)
+    ax = ax or plt.subplots(figsize=(5, .8 + .22*lines*max(len(pairs), 3)), layout='constrained')[1]
     bars = ax.barh(range(len(pairs)), pairs.images, color='C0')
     ax.bar_label(bars, [f' {s:.0%}' for s in pairs.share], fontsize=8)
-    ax.set_yticks(range(len(pairs)), [f'{t} taken for {a}' for t, a in zip(pairs.true, pairs.predicted)])
+    ax.set_yticks(range(len(pairs)), labels)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel='images, and their share of the class' if len(pairs) else 'no image is wrong', ylim=(max(len(pairs), 1) - .4, -.6)); ax.margins(x=.12)
     return ax

@@ -159,7 +159,8 @@ def plot_classes(table:pd.DataFrame, # From `per_class`
     ax.vlines(places, t.low, t.high, color='C0', alpha=.4, lw=1)
     ax.plot(places, t.top1, 'o', color='C0', ms=4 if len(t) < 50 else 1.5)
     ax.axhline(mean, color='0.4', ls='--', lw=1, label=f'mean of the images, {mean:.1%}')
-    if len(t) <= 30: ax.set_xticks(places, t.name, rotation=30, ha='right')
+    short = [textwrap.shorten(n, 36, placeholder=' …') for n in t.name]
+    if len(t) <= 30: ax.set_xticks(places, short, rotation=30, ha='right')
     ax.set(xlabel=None if len(t) <= 30 else 'classes in rising order', ylabel='top-1, 95 % interval'); ax.legend(fontsize=8, loc='lower right')
     return ax
 

@@ -7,7 +7,7 @@ __all__ = ['Predictions', 'predict', 'in_top', 'per_class', 'plot_classes', 'con
            'plot_reliability', 'accuracy_summary']
 
 # %% ../nbs/53_accuracy.ipynb #6158f628
-import os, time, warnings
+import os, textwrap, time, warnings
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .classifier import Classifier
+from .classifier import Classifier, check_finite, distinct_names
 from .layout import mean_bytes, try_read
 from .metrics import interval
 from .mini import show_progress
@@ -52,8 +52,7 @@ def _check_logits(logits, labels):
     "One clear error for what no figure can be read from."
     if logits.ndim != 2 or not logits.is_floating_point() or not len(logits): raise ValueError(f'logits must be float of shape (n, classes), n at least 1, got {logits.dtype} of {tuple(logits.shape)}')
     if labels.shape != logits.shape[:1] or labels.dtype != torch.int64: raise ValueError(f'labels must be int64 of shape ({len(logits)},), got {labels.dtype} of {tuple(labels.shape)}')
-    fine = logits.isfinite().all(1)
-    if not fine.all(): raise ValueError(f'logits must be finite, those of image {fine.int().argmin().item()} are not')
+    check_finite(logits)
     if labels.min() < 0 or labels.max() >= logits.shape[1]: raise ValueError(f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to {labels.max()}')
 
 # %% ../nbs/53_accuracy.ipynb #66e032d3
@@ -98,6 +97,7 @@ def predict(clf:Classifier, # Its model in evaluation mode
         if not kept: _timed(clf, x)
         z, s = _timed(clf, x)
         if z.shape != (len(x), clf.num_classes): raise ValueError(f'{clf.name} must give ({len(x)}, {clf.num_classes}) logits, got {tuple(z.shape)}')
+        check_finite(z, [items[i][0] for i in places])
         kept, logits, seconds = kept + places, logits + [z], seconds + s
     if not kept: raise ValueError(f'{bad[0]}: no image can be read, nor any other of the {len(bad)}')
     if bad: warnings.warn(f'left {len(bad)} unreadable images out, the first is {bad[0]}')
@@ -123,11 +123,14 @@ def _wilson(hits, images):
     half = np.sqrt(a*(1 - a)*r + r**2/4)
     return a, np.maximum(a + r/2 - half, 0)/(1 + r), np.minimum((a + r/2 + half)/(1 + r), 1)
 
-def _names(names, classes, what='names'):
-    "As many names as classes; numbers for None."
-    if names is None: return [str(c) for c in range(classes)]
-    if len(names) != classes: raise ValueError(f'{what} must hold one for each of {classes} classes, got {len(names)}')
-    return list(names)
+def _ids(ids, classes, what='ids'):
+    "As many as classes; numbers for None."
+    if ids is None: return [str(c) for c in range(classes)]
+    if len(ids) == classes: return list(ids)
+    raise ValueError(f'{what} must hold one for each of {classes} classes, got {len(ids)}')
+
+def _names(names, ids, classes):
+    return distinct_names(_ids(names, classes, 'names'), _ids(ids, classes))
 
 def _answers(p):
     "(n,) the class answered: the label for a hit, else its strongest rival."
@@ -142,7 +145,8 @@ def per_class(p:Predictions,
     classes, labels, answers = p.logits.shape[1], p.labels.numpy(), _answers(p)
     images, hits, answered = (np.bincount(o, minlength=classes) for o in (labels, labels[labels == answers], answers))
     top1, low, high = _wilson(hits, images)
-    return pd.DataFrame(dict(id=_names(ids, classes, 'ids'), name=_names(names, classes), images=images, top1=top1, low=low, high=high, answered=answered))
+    what = dict(id=_ids(ids, classes), name=_names(names, ids, classes))
+    return pd.DataFrame(dict(**what, images=images, top1=top1, low=low, high=high, answered=answered))
 
 # %% ../nbs/53_accuracy.ipynb #ec6c1481
 def plot_classes(table:pd.DataFrame, # From `per_class`
@@ -155,7 +159,8 @@ def plot_classes(table:pd.DataFrame, # From `per_class`
     ax.vlines(places, t.low, t.high, color='C0', alpha=.4, lw=1)
     ax.plot(places, t.top1, 'o', color='C0', ms=4 if len(t) < 50 else 1.5)
     ax.axhline(mean, color='0.4', ls='--', lw=1, label=f'mean of the images, {mean:.1%}')
-    if len(t) <= 30: ax.set_xticks(places, t.name, rotation=30, ha='right')
+    short = [textwrap.shorten(n, 36, placeholder=' …') for n in t.name]
+    if len(t) <= 30: ax.set_xticks(places, short, rotation=30, ha='right')
     ax.set(xlabel=None if len(t) <= 30 else 'classes in rising order', ylabel='top-1, 95 % interval'); ax.legend(fontsize=8, loc='lower right')
     return ax
 
@@ -163,11 +168,12 @@ def plot_classes(table:pd.DataFrame, # From `per_class`
 def confusion_pairs(p:Predictions,
                     names:list|None=None, # What people call the classes; None: numbers
                     n:int=20, # Pairs at most
+                    ids:list|None=None, # Identifiers, which tell equal names apart; None: numbers
                    )->pd.DataFrame: # Columns true, predicted, images, share of the class
     "The pairs of classes most often confused; of equally frequent pairs the first classes come first."
     if n < 1: raise ValueError(f'n={n}: at least 1')
     classes, labels, answers = p.logits.shape[1], p.labels.numpy(), _answers(p)
-    names, wrong = _names(names, classes), labels != answers
+    names, wrong = _names(names, ids, classes), labels != answers
     pairs, images = np.unique(labels[wrong]*classes + answers[wrong], return_counts=True)
     order = np.argsort(-images, kind='stable')[:n]
     true, predicted = np.divmod(pairs[order], classes)
@@ -178,10 +184,12 @@ def plot_confusions(pairs:pd.DataFrame, # From `confusion_pairs`
                     ax=None, # Axes to draw on; None: new ones
                    ): # The axes
     "Bars of the most frequent confusions, the first on top."
-    ax = ax or plt.subplots(figsize=(5, .8 + .22*max(len(pairs), 3)), layout='constrained')[1]
+    labels = [textwrap.fill(f'{t} taken for {a}', 40) for t, a in zip(pairs.true, pairs.predicted)]
+    lines = max((o.count('\n') + 1 for o in labels), default=1)
+    ax = ax or plt.subplots(figsize=(5, .8 + .22*lines*max(len(pairs), 3)), layout='constrained')[1]
     bars = ax.barh(range(len(pairs)), pairs.images, color='C0')
     ax.bar_label(bars, [f' {s:.0%}' for s in pairs.share], fontsize=8)
-    ax.set_yticks(range(len(pairs)), [f'{t} taken for {a}' for t, a in zip(pairs.true, pairs.predicted)])
+    ax.set_yticks(range(len(pairs)), labels)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel='images, and their share of the class' if len(pairs) else 'no image is wrong', ylim=(max(len(pairs), 1) - .4, -.6)); ax.margins(x=.12)
     return ax

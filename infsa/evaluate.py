@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from .accuracy import accuracy_summary, calibration, confusion_pairs, per_class, plot_classes, plot_confusions, plot_reliability, predict
 from .boxes import case_table, read_blacklist
-from .classifier import class_index, load_classifier
+from .classifier import class_index, distinct_names, load_classifier
 from .data import mini_imagenet
 from .layers import one_of
 from .layout import find_layout
@@ -33,12 +33,15 @@ def _knows_its_model(file):
         with safe_open(file, 'pt') as f: return 'model' in (f.metadata() or {})
     except Exception: return False  # another format, which is read later and refused there if need be
 
+def _home(path): return path and str(Path(path).expanduser())
+
 def pair_models(models:list, # "NAME", "NAME=FILE", or "NAME=" for random weights
-                weights:list, # Files
+                weights:list, # Files, as after "NAME=" with `~` for the home folder
                )->list: # (name or None, file or None) of each model to load
     "Which names belong to which files of weights; raises `ValueError` for a file whose model is not known."
     if not models and not weights: raise ValueError('model: name at least one, by --weights FILE or --model NAME')
-    pairs = [(name, file or None) for name, _, file in (o.partition('=') for o in models)]
+    weights = [_home(f) for f in weights]
+    pairs = [(name, _home(file) or None) for name, _, file in (o.partition('=') for o in models)]
     if len(models) == len(weights) == 1 and '=' not in models[0]: return [(models[0], weights[0])]
     lone = [f for f in weights if Path(f).is_file() and not _knows_its_model(f)]
     if lone: raise ValueError(f'weights: {lone[0]} does not say which model it is of; name it with --model NAME={lone[0]}')
@@ -64,9 +67,9 @@ def _sets(clf, layout, v2):
     return sets | {f'v2-{k}': o for k, o in find_v2(v2, clf.vocab, None if clf.vocab else clf.num_classes).items()}
 
 def _names(clf, layout):
-    "What people call the classes of a classifier, in its order."
+    "What people call the classes of a classifier, in its order, no two of them alike."
     ids = clf.vocab or (layout.vocab if len(layout.vocab) == clf.num_classes else list(range(clf.num_classes)))
-    return clf.names or [layout.names.get(i, str(i)) for i in ids]
+    return distinct_names(clf.names or [layout.names.get(i, str(i)) for i in ids], ids)
 
 # %% ../nbs/54_evaluate.ipynb #e34752ce
 def _judge(title, clf, name, items, names, out, options):
@@ -213,6 +216,7 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              progress:bool=True, # Show bars
             )->dict: # What stands in `results.json`, and `out`
     "Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a folder."
+    data, v2, blacklist = (_home(p) for p in (data, v2, blacklist))
     given = {k: v for k, v in dict(steps=steps, baseline=baseline, score=score).items() if v is not None}
     _check_use(boxes, curves, dict(maps=maps, images=images), dict(blacklist=blacklist), given)
     removal = dict(steps=10, baseline='mean', score='probability') | given

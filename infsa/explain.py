@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .classifier import Classifier, load_classifier
+from .classifier import Classifier, check_finite, distinct_names, load_classifier
 from .layers import one_of
 from .layout import try_read
-from .maps import attention_layers, attention_maps, layer_numbers, map_names, overlay, plot_heads
+from .maps import (attention_layers, attention_maps, check_tokens, layer_numbers, map_names, overlay,
+                        plot_heads)
 from .report import Picture, html_page, png_bytes
 from .train import OneLineParser, _no_interrupt, environment, reason, run_folder
 
@@ -40,13 +41,16 @@ def read_crops(files:list, # Image files
 def top_classes(clf:Classifier, # Says how the crop is normalised
                 crop:Tensor, # (3, img_size, img_size) uint8
                 top:int=5, # Rows at most
+                image=None, # What an error calls the image, such as its file; None: by number
                )->pd.DataFrame: # With columns rank, class, name and probability
-    "The most probable classes of an image, the first one first."
+    "The most probable classes of an image, the first one first; `ValueError` for logits not finite."
     if isinstance(top, bool) or not isinstance(top, int) or top < 1: raise ValueError(f'top must be a whole number, at least 1, got {top!r}')
-    p = clf(clf.normalize(crop)[None])[0].float().softmax(-1).cpu()
+    z = clf(clf.normalize(crop)[None]).float().cpu()
+    check_finite(z, None if image is None else [image])
+    p, names = z[0].softmax(-1), distinct_names(clf.names, clf.vocab) if clf.names else None
     values, index = (o.tolist() for o in p.topk(min(top, len(p))))
     return pd.DataFrame({'rank': range(1, len(index) + 1), 'class': [clf.vocab[i] if clf.vocab else i for i in index],
-                         'name': [clf.names[i] if clf.names else '' for i in index], 'probability': values})
+                         'name': [names[i] if names else '' for i in index], 'probability': values})
 
 # %% ../nbs/52_explain.ipynb #d597253e
 SAYS = dict(weights='what the layer takes from each patch, by one set of weights for all tokens', received='what each layer takes from each patch, added up over all tokens',
@@ -112,7 +116,10 @@ def image_pictures(clf:Classifier, # The model
 # %% ../nbs/52_explain.ipynb #39332f28
 def _plan(clf, kind, layers, heads):
     "The map to draw and the reason if there is none; raises `ValueError` for what was asked for and cannot be."
-    try: usual = map_names(clf.model)[0]
+    try:
+        usual = map_names(clf.model)[0]
+        device = next(clf.model.parameters()).device
+        check_tokens(clf.model, torch.zeros(1, 3, clf.img_size, clf.img_size, device=device))
     except ValueError as e:
         if kind or layers is not None or heads: raise
         return None, str(e)
@@ -175,8 +182,9 @@ def explain(images:list, # Files
     kind, note = _plan(clf, kind, layers, heads)
     out = run_folder(out, 'explain', force, ('explain.html',))
     try:
-        for n, (file, crop) in enumerate(zip(files, crops), 1):
-            table, stem = top_classes(clf, crop, top), f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
+        tables = [top_classes(clf, crop, top, file) for file, crop in zip(files, crops)]
+        for n, (file, crop, table) in enumerate(zip(files, crops, tables), 1):
+            stem = f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
             drawn = {what: (png_bytes(p.figure), p.text) for what, p in image_pictures(clf, crop, file.name, kind, layers, heads).items()}
             with _no_interrupt():  # all pictures of an image or none
                 if not done: _clear(out)

@@ -21,7 +21,8 @@ from .boxes import box_masks, count_cases, warn_of_cases
 from .classifier import Classifier
 from .layers import one_of
 from .layout import Layout
-from .maps import attention_layers, attention_maps, layer_numbers, map_names, patch_grid
+from .maps import (attention_layers, attention_maps, check_tokens, layer_numbers, map_names,
+                        patch_grid)
 from .metrics import (BASELINES, SCORE_KINDS, area_over, area_under, average_precision, chance, label_score, perturbation_curve,
                            pointing_hits, roc_auc, step_shares)
 from .mini import show_progress
@@ -61,6 +62,9 @@ def _on_show(clf, image, kinds, layers):
         warnings.warn(f'{clf.name}: only controls are scored: {e}')
     if any(clf.img_size % n for n in grid): raise ValueError(f'img_size {clf.img_size} of {clf.name} must be a multiple of its patches, got {grid[0]} x {grid[1]} patches')
     if wanted is not None: names = [one_of(f'kinds ({clf.name})', k, names) for k in wanted]
+    try:
+        if names: check_tokens(clf.model, image)
+    except ValueError as e: raise ValueError(f'{clf.name} has no maps to score: {e}') from e
     return names, layer_numbers(layers, depth) if names else [], grid
 
 # %% ../nbs/53b_map_scores.ipynb #28b0a524

@@ -16,9 +16,9 @@ def code_of(command, before=''): return f'import sys; {before}from {MODULES[comm
 def heard(): signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background hands its deafness on
 
 
-def start(command, *args, cwd, before=''):
+def start(command, *args, cwd, before='', **environment):
     "The command as a process of its own session; `before` is Python that it runs first."
-    return subprocess.Popen([sys.executable, '-c', code_of(command, before), *map(str, args)], cwd=cwd, env=dict(os.environ, MPLBACKEND='agg'),
+    return subprocess.Popen([sys.executable, '-c', code_of(command, before), *map(str, args)], cwd=cwd, env=dict(os.environ, MPLBACKEND='agg', **environment),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heard)
 
 
@@ -29,7 +29,7 @@ def finish(process):
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def run(command, *args, cwd): return finish(start(command, *args, cwd=cwd))
+def run(command, *args, cwd, **environment): return finish(start(command, *args, cwd=cwd, **environment))
 
 
 def wait_until(true, process):

@@ -136,6 +136,24 @@ def test_peers_stand_in_the_same_table(tmp_path, mini):
     assert {'class_token', 'received', 'rollout'} <= {s['map'] for s in found['maps'][1]['scores']}
 
 
+def test_home_after_the_model_and_classes_of_one_name(tmp_path, tree):
+    import torch
+    from infsa.train import load_model
+    top, _, _ = tree
+    (tmp_path/'home').mkdir()
+    torch.save({f'net.{k}': v for k, v in load_model(WEIGHTS).state_dict().items()}, tmp_path/'home/linear.pth')
+    wnids = [f'n0000000{d}' for d in range(10)]
+    (top/'LOC_synset_mapping.txt').write_text('\n'.join(f'{w} crane' for w in wnids))
+    result = run('infsa_eval', '--model', 'infvit_mini_linear=~/linear.pth', '--data', top, '--out', 'out', cwd=tmp_path, HOME=str(tmp_path/'home'))
+    assert result.returncode == 0, result.stderr
+    names = {f'crane ({w})' for w in wnids}
+    assert json.loads((tmp_path/'out/results.json').read_text())['accuracy'][0]['top1']['mean'] > 0.8
+    tables = {t: list(csv.DictReader(open(next((tmp_path/'out').glob(f'{t}-*.csv'))))) for t in ('classes', 'confusions')}
+    assert [(r['id'], r['name']) for r in tables['classes']] == [(str(i), f'crane ({w})') for i, w in enumerate(wnids)]
+    assert tables['confusions'] and {r[k] for r in tables['confusions'] for k in ('true', 'predicted')} <= names
+    assert tables['confusions'][0]['true'] in (tmp_path/'out/report.html').read_text()
+
+
 def test_ctrl_c_keeps_the_rows_that_were_done(tmp_path, mini):
     press = 'import os, signal, infsa.evaluate as e; look = e._look; e._look = lambda *args: (os.kill(os.getpid(), signal.SIGINT), look(*args)); '  # after the first row
     result = finish(start('infsa_eval', '--weights', WEIGHTS, '--model', 'infvit_mini_pure=', '--data', mini, '--boxes', '--images', 0, '--out', 'out', cwd=tmp_path, before=press))
@@ -167,4 +185,24 @@ def test_explain_refuses_in_one_line(tmp_path, mini):
         ([image, '--weights', WEIGHTS, '--model', 'infvit_mini_pure'], ['infvit_mini_linear', 'infvit_mini_pure']),
     ]
     for result, (_, words) in zip(run_each('infsa_explain', [args for args, _ in mistakes], tmp_path), mistakes): refused(result, *words)
+    assert not (tmp_path/'runs').exists()
+
+
+def test_explain_answers_without_maps_where_tokens_are_no_grid(tmp_path, mini):
+    pytest.importorskip('timm')
+    image = next((mini/'ILSVRC/Data/CLS-LOC/val').iterdir())
+    result = run('infsa_explain', image, '--model', 'timm:pit_ti_224', '--out', 'out', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.splitlines() == ['infsa_explain: note: predictions only, no maps: model: 730 tokens are no 14 x 14 patches and 1 before them']
+    assert len(list(csv.DictReader(open(tmp_path/'out/predictions.csv')))) == 5
+
+
+def test_explain_refuses_logits_that_are_not_finite(tmp_path, mini):
+    import torch
+    from infsa.train import load_model
+    state = load_model(WEIGHTS).state_dict()
+    state['blocks.1.attn.in_proj_weight'][0, 0] = torch.nan
+    torch.save(state, tmp_path/'nan.pth')
+    image = next((mini/'ILSVRC/Data/CLS-LOC/val').iterdir())
+    refused(run('infsa_explain', image, '--model', 'infvit_mini_linear', '--weights', 'nan.pth', cwd=tmp_path), f'logits must be finite, those of image {image} are not')
     assert not (tmp_path/'runs').exists()

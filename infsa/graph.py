@@ -61,12 +61,12 @@ def _classes(A):
     for _ in range((N-1).bit_length()): reach = reach.float() @ reach.float() > 0
     return reach & reach.mT
 
-def _times_two_to(x, n): return x * 2**(n/2).floor() * 2**(n/2).ceil()  # 2**n alone may be out of range
+def _times_two_to(x, n): return x * 2**(n/2).floor() * 2**(n/2).ceil()  # 2**n may be out of range
 
 def _levelled(B, same):
     "D⁻¹BD/2^top with powers of two in D, rows of a class within 4 bits; and top, (..., 1, 1)."
     bits, d = B.log2(), B.new_zeros(B.shape[:-1])  # -inf bits: no edge
-    for _ in range(64*B.shape[-1]):  # a chain of N nodes may take some N sweeps, a graph of content none
+    for _ in range(64*B.shape[-1]):  # some N sweeps for a chain, none for a graph of content
         rows = (bits + d[..., None, :] - d[..., None]).amax(-1).nan_to_num(0, 0, 0)
         if (torch.where(same, rows[..., None] - rows[..., None, :], 0) < 4).all(): break
         d = d + rows/2
@@ -77,8 +77,8 @@ def _levelled(B, same):
 # %% ../nbs/00_graph.ipynb #a17b134d
 def spectral_radius(A:Tensor, # (..., N, N) non-negative, float32 or float64
                    )->Tensor: # (...), float64
-    """Largest modulus of an eigenvalue, between bounds that meet to 4N roundings; 0 where no walk returns.
-    Ten or so products of N×N matrices; no gradient. Raises ValueError for bad input, or if the bounds stay apart."""
+    """Largest modulus of an eigenvalue, from bounds that meet to 4N roundings; 0 without a cycle.
+    Ten or so products of N×N matrices; no gradient. Raises ValueError where the bounds stay apart."""
     _check_square(A, batch=True)
     A, N = A.detach(), A.shape[-1]
     if not A.numel(): return A.new_zeros(A.shape[:-2], dtype=torch.float64)
@@ -94,12 +94,12 @@ def spectral_radius(A:Tensor, # (..., N, N) non-negative, float32 or float64
         if (high - low <= 2*N*torch.finfo(B.dtype).eps*high).all():
             return _times_two_to((low + high)/2, top[..., 0, 0])
         P = P @ P
-        P = P/(same*P.sum(-1)[..., None, :]).amax(-1, keepdim=True)  # classes grow at rates of their own
+        P = P/(same*P.sum(-1)[..., None, :]).amax(-1, keepdim=True)  # each class grows at its own rate
     raise ValueError('A: the bounds of its spectral radius stay apart, '
                      f'{low} and {high} times 2^{top[..., 0, 0]}')
 
 # %% ../nbs/00_graph.ipynb #6c07d0a8
-POLE_GAP = 2**-26  # root of float64's rounding: nearer to its pole a sum keeps less than half of its digits
+POLE_GAP = 2**-26  # root of float64's rounding: nearer to its pole a sum loses half of its digits
 
 def _sum_of_walks(M):
     "Row sums of M + M² + …, (N,): one solve and one step of refinement, in float64."
@@ -112,16 +112,20 @@ def katz_centrality(A:Tensor, # (N, N) non-negative
                     alpha:float, # Attenuation, in (0, 1/spectral radius)
                    )->Tensor: # (N,) discounted walks that start at each node, not normalised
     """Row sums of the sum over t >= 1 of (alpha A)^t, by one solve in float64.
-    Raises ValueError where the series diverges, and where alpha times the radius is above 1 - 2^-26."""
+    Raises ValueError where the series diverges, or alpha times the radius is above 1 - 2^-26."""
     _check_square(A)
     radius = spectral_radius(A).item()
     if abs(alpha*radius - 1) < POLE_GAP:
-        raise ValueError(f'alpha must lie below (1 - 2^-26)/spectral radius = {(1 - POLE_GAP)/radius:.10g}, '
-                         f'since nearer to the pole half of the digits are lost, got {alpha}')
+        limit = (1 - POLE_GAP)/radius
+        raise ValueError(f'alpha must lie below (1 - 2^-26)/spectral radius = {limit:.10g}, since '
+                         f'nearer to the pole half of the digits are lost, got {alpha}')
     if not 0 < alpha < float('inf') or alpha*radius >= 1:
         limit = 1/radius if radius else float('inf')
-        raise ValueError(f'alpha must lie between 0 and 1/spectral radius = {limit:.4g}, got {alpha}')
-    return _sum_of_walks(alpha*A.double()).to(A.dtype)
+        raise ValueError(f'alpha must lie between 0 and 1/spectral radius = {limit:.4g}, '
+                         f'got {alpha}')
+    c = _sum_of_walks(alpha*A.double()).to(A.dtype)
+    if c.isfinite().all(): return c
+    raise ValueError(f'alpha must keep the sum of walks within the range of {A.dtype}, got {alpha}')
 
 # %% ../nbs/00_graph.ipynb #a6728cb5
 def pagerank(A:Tensor, # (N, N) non-negative
@@ -135,7 +139,7 @@ def pagerank(A:Tensor, # (N, N) non-negative
         raise ValueError('damping must be at most 1 - 2^-26, '
                          f'since nearer to 1 half of the digits are lost, got {damping}')
     top = A.double().amax(-1, keepdim=True)
-    P = torch.where(top > 0, A.double()/top, 1)  # the sum of a row of A may leave the range of numbers
+    P = torch.where(top > 0, A.double()/top, 1)  # the sum of a row may leave the range of numbers
     P = P/P.sum(-1, keepdim=True)
     return ((1 - damping)/len(A)*(1 + _sum_of_walks(damping*P.mT))).to(A.dtype)
 
@@ -147,11 +151,12 @@ def eigenvector_centrality(A:Tensor, # (N, N) non-negative
     if not (A > 0).any(): raise ValueError('A must have an edge, got a graph without any')
     radius = spectral_radius(A)
     if radius == 0:
-        raise ValueError('A has no single dominant eigenvector: it has no cycle, all eigenvalues are zero')
-    M = A.double()/radius + torch.eye(len(A)).to(radius)  # float32 would lose one of two equal halves
+        raise ValueError('A has no single dominant eigenvector: all its eigenvalues are zero')
+    M = A.double()/radius + torch.eye(len(A)).to(radius)  # float32 may lose one of two halves
     for _ in range(40): M = M/M.amax(); M = M @ M
     M = M/frobenius_norm(M)
     v = M.sum(-1)/torch.linalg.vector_norm(M.sum(-1))
-    rest = frobenius_norm(M - v[:, None]*(v @ M))  # a single eigenvector leaves a matrix of rank one
+    rest = frobenius_norm(M - v[:, None]*(v @ M))  # a single eigenvector leaves rank one
     if rest < 1e-5: return v.to(A.dtype)
-    raise ValueError('A has no single dominant eigenvector: its largest eigenvalue is shared')
+    raise ValueError('A has no single dominant eigenvector: its largest eigenvalue is shared, '
+                     'or its edges differ by too many decades to tell')

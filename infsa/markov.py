@@ -13,7 +13,8 @@ from .neumann import check_rho, resolvent
 
 # %% ../nbs/02_markov.ipynb #99f9c04b
 class AbsorbingChain:
-    "Walk with moves rho·A among N tokens and absorption 1 - rho·row sum; raises ValueError for bad input, or for a radius of rho·A above 1 - 2^-26."
+    """Walk with moves rho·A among N tokens and absorption 1 - rho·row sum.
+    Raises ValueError for bad input, and for a spectral radius of rho·A above 1 - 2^-26."""
     def __init__(self,
                  A:Tensor, # (N, N) non-negative, finite
                  rho:float, # Discount in (0, 1)
@@ -26,7 +27,8 @@ class AbsorbingChain:
         self.A, self.rho, self.M = A.detach().double(), float(rho), float(rho)*A.detach().double()
         radius = self.rho*spectral_radius(self.A).item()
         if radius > 1 - POLE_GAP:
-            raise ValueError(f"rho·A must have a spectral radius of at most 1 - 2^-26, got {radius:.10g}")
+            raise ValueError("rho·A must have a spectral radius of at most 1 - 2^-26, "
+                             f"got {radius:.10g}")
 
     def fundamental(self)->Tensor: # (N, N)
         "(I - rho A)^-1; entry i, j is the expected number of visits to j from i."
@@ -69,7 +71,7 @@ def _doob(self:AbsorbingChain)->tuple: # Chain on P at discount rho·lambda, h (
     "Doob's transform P = A h_j / (lambda h_i); raises ValueError naming the nodes where h is zero."
     lam = spectral_radius(self.A)
     if lam == 0:
-        raise ValueError('A needs a cycle: its largest eigenvalue is zero, and so is every long walk')
+        raise ValueError('A needs a cycle: its largest eigenvalue is zero, as is every long walk')
     K = self.A/lam + torch.eye(len(self.A)).to(lam)  # a period of the walk cannot swing under + I
     for _ in range(50): K = K/K.amax(); K = K @ K  # powers leave the Perron vector
     h = K.sum(-1) / K.sum(-1).max()

@@ -105,7 +105,7 @@ class StopOnNonFinite(Callback):
 # %% ../nbs/32_recipe.ipynb #dc7dbdfc
 @contextmanager
 def on_interrupt(handler): # Called with (signal, frame) on Ctrl-C
-    "Ctrl-C calls `handler` inside; in other threads, and where Ctrl-C is switched off already, nothing changes."
+    "Ctrl-C calls `handler` inside, unless it is switched off or this is not the main thread."
     if threading.current_thread() is not threading.main_thread(): yield; return
     old = signal.getsignal(signal.SIGINT)
     if old in (signal.SIG_IGN, None): yield; return
@@ -114,7 +114,7 @@ def on_interrupt(handler): # Called with (signal, frame) on Ctrl-C
     finally: signal.signal(signal.SIGINT, old)
 
 class StopOnInterrupt(Callback):
-    "Ends training with a `KeyboardInterrupt` after the batch in which `press` was called; a second call ends it at once."
+    "Ends training by `KeyboardInterrupt` after the batch in which `press` was called; twice, at once."
     order, pressed = 100, False
     def press(self, *_):
         if self.pressed: raise KeyboardInterrupt

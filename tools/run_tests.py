@@ -120,7 +120,9 @@ def main():
     missing = [str(f) for f in a.paths if not f.is_file()]
     if missing: p.error(f'no such file: {", ".join(missing)}')
     passed, failed, took = run_all([f.resolve() for f in a.paths] or everything(), a.workers or workers(), a.flags, a.threads)
-    if a.record: SECONDS.write_text(json.dumps({n: round(s, 1) for n, s in sorted(took.items())}, indent=0) + '\n')
+    if a.record:
+        others = json.loads(SECONDS.read_text()) if a.paths and SECONDS.exists() else {}
+        SECONDS.write_text(json.dumps({n: round(s, 1) for n, s in sorted((others | took).items())}, indent=0) + '\n')
     if failed: print('failed:', *sorted(failed), sep='\n  ')
     print(f'{passed} passed, {len(failed)} failed')
     return bool(failed)

@@ -23,7 +23,7 @@ from .map_scores import maps_to_score
 from .metrics import BASELINES, SCORE_KINDS
 from .quality import map_quality, plot_curves, plot_layers, quality_intervals, quality_table
 from .report import Picture, html_page, png_bytes
-from .train import OneLineParser, environment, reason, run_folder
+from .train import OneLineParser, environment, notes, reason, run_folder
 from .v2 import find_v2
 
 # %% ../nbs/54_evaluate.ipynb #a7b366bd
@@ -271,8 +271,7 @@ def main(argv:list|None=None # Arguments; the command line's if None
     args = vars(_parser().parse_args(argv))
     named = args['curves']  # None: not asked for; []: asked for without names
     args['curves'] = 'all' if named == ['all'] else named or named is not None
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(f'infsa_eval: note: {message}', file=sys.stderr)
+    with notes('infsa_eval'):
         try: found = evaluate(progress=sys.stdout.isatty(), **args)
         except (ValueError, OSError, ImportError) as e: print(f'infsa_eval: {reason(e)}', file=sys.stderr); return 2
         except KeyboardInterrupt: print('infsa_eval: interrupted before anything was measured', file=sys.stderr); return 130

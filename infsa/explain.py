@@ -6,7 +6,7 @@
 __all__ = ['SAYS', 'read_crops', 'top_classes', 'model_label', 'map_figure', 'image_pictures', 'explain', 'main']
 
 # %% ../nbs/52_explain.ipynb #e60df7c3
-import shlex, sys, textwrap, warnings
+import shlex, sys, textwrap
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from .layout import try_read
 from .maps import (attention_layers, attention_maps, check_tokens, layer_numbers, map_names, overlay,
                         plot_heads)
 from .report import Picture, html_page, png_bytes
-from .train import OneLineParser, _no_interrupt, environment, reason, run_folder
+from .train import OneLineParser, _no_interrupt, environment, notes, reason, run_folder
 
 # %% ../nbs/52_explain.ipynb #8b331265
 def read_crops(files:list, # Image files
@@ -251,8 +251,7 @@ def _run(argv):
 def main(argv:list|None=None # Arguments; the command line's if None
         )->int: # Exit code
     "The command `infsa_explain`."
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(f'infsa_explain: note: {message}', file=sys.stderr)
+    with notes('infsa_explain'):
         try: made = _run(argv)
         except (ValueError, OSError) as e: print(f'infsa_explain: {reason(e)}', file=sys.stderr); return 2
         except KeyboardInterrupt: made = dict(images=0, finished=False)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .layers import InfSAttention
 from .linear import absorbed_key, absorbed_value, key_weights, query_energies
 from .overlay import OPACITY, map_colours
 from .pixels import open_image
@@ -145,6 +146,9 @@ def _check_chunk(chunk):
 
 def _check_variant(model):
     for i, b in enumerate(model.blocks):
+        if not isinstance(b.attn, InfSAttention):
+            raise ValueError(f'stream reads the weights of block {i+1} itself, but its attention is wrapped in {type(b.attn).__name__}; '
+                             'merge adapters into the model first')
         if b.attn.variant != 'linear':
             raise ValueError(f"stream needs variant 'linear', whose attention is four sums over tokens; block {i+1} has {b.attn.variant!r}, "
                              "which needs all tokens at once: call the model itself on a smaller image, or train one with variant='linear'")

@@ -1,21 +1,21 @@
 "Which image files the commands read, and what they say of those they do not: as processes."
-import json, struct, subprocess, sys, zlib
+import json, struct, zlib
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from processes import finish, refused, start
+
 PIXELS = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 
 
-def command(module, *args, cwd, before=''):
-    code = f'import sys; {before}from infsa.{module} import main; sys.exit(main())'
-    return subprocess.run([sys.executable, '-c', code, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300)
+def command(name, *args, **options): return finish(start(name, *args, **options))
 
 
 def stream(file, cwd, **kwargs):
-    return command('measure', '--image', file, '--model', 'infvit_mini_linear', '--threads', 1, cwd=cwd, **kwargs)
+    return command('infsa_stream', '--image', file, '--model', 'infvit_mini_linear', '--threads', 1, cwd=cwd, **kwargs)
 
 
 def write(file, a=PIXELS, **kwargs):
@@ -27,13 +27,6 @@ def png_header(file, width, height):
     def chunk(name, data): return struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
     head = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
     file.write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + chunk(b'IDAT', b''))
-
-
-def refused(result, *words):
-    "Whether the command ended as on a user's mistake: code 2, a reason in one line, no traceback."
-    assert result.returncode == 2 and 'Traceback' not in result.stderr, result.stderr
-    assert len(result.stderr.splitlines()) == 1, result.stderr
-    for word in words: assert word in result.stderr, result.stderr
 
 
 def test_a_slide_is_streamed_like_its_png_twin(tmp_path):
@@ -49,7 +42,7 @@ def test_a_slide_is_streamed_like_its_png_twin(tmp_path):
 @pytest.mark.parametrize('package, word', [('imagecodecs', 'imagecodecs'), ('tifffile', 'tifffile and zarr')])
 def test_a_missing_package_is_named(package, word, tmp_path):
     write(tmp_path/'a.tif', compression='lzw')
-    refused(stream('a.tif', tmp_path, before=f'sys.modules[{package!r}] = None; '), 'a.tif', word, "pip install 'infsa[stream]'")
+    refused(stream('a.tif', tmp_path, before=f'import sys; sys.modules[{package!r}] = None; '), 'a.tif', word, "pip install 'infsa[stream]'")
 
 
 @pytest.mark.parametrize('kind, words', [
@@ -65,14 +58,14 @@ def test_numbers_that_are_no_rgb_are_refused(kind, words, tmp_path):
 def test_a_picture_too_large_to_decode_says_what_to_do(tmp_path):
     png_header(tmp_path/'big.png', 13440, 13440)
     refused(stream('big.png', tmp_path), 'big.png', 'tiled TIFF', '.npy', 'MAX_IMAGE_PIXELS')
-    result = command('explain', 'big.png', '--model', 'infvit_mini_linear', '--out', 'o', cwd=tmp_path)
+    result = command('infsa_explain', 'big.png', '--model', 'infvit_mini_linear', '--out', 'o', cwd=tmp_path)
     refused(result, 'big.png', 'tiled TIFF')
     assert not (tmp_path/'o').exists()
 
 
 def test_floats_are_not_explained(tmp_path):
     Image.fromarray(PIXELS[..., 0]/np.float32(255)).save(tmp_path/'f01.tif')
-    refused(command('explain', 'f01.tif', '--model', 'infvit_mini_linear', '--out', 'o', cwd=tmp_path), 'f01.tif', 'mode F', 'from 0 to 1')
+    refused(command('infsa_explain', 'f01.tif', '--model', 'infvit_mini_linear', '--out', 'o', cwd=tmp_path), 'f01.tif', 'mode F', 'from 0 to 1')
 
 
 def test_evaluation_counts_all_images_and_says_what_it_left_out(tmp_path):
@@ -81,7 +74,7 @@ def test_evaluation_counts_all_images_and_says_what_it_left_out(tmp_path):
             (tmp_path/'data'/folder).mkdir(parents=True, exist_ok=True)
             im = Image.fromarray(PIXELS[:40, i:i+40])
             (im.convert('L') if suffix == 'pgm' else im).save(tmp_path/'data'/folder/f'{i}.{suffix}')
-    result = command('evaluate', '--model', 'infvit_mini_linear', '--data', 'data', '--out', 'e', cwd=tmp_path)
+    result = command('infsa_eval', '--model', 'infvit_mini_linear', '--data', 'data', '--out', 'e', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert 'left out: 4 .gif; read are .jpg' in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
     assert json.loads((tmp_path/'e'/'results.json').read_text())['accuracy'][0]['images'] == 20

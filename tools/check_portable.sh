@@ -12,7 +12,7 @@ A combination is INSTRUCTIONS/KERNELS/THREADS: those of MKL and oneDNN (AVX2, SS
 
   --only 'NAME ...'   these combinations; default all nine of --list, with --torch native/native/1
   --list              print the names and stop
-  --theory            pages 00 to 12 and 20: graphs, operators, the module
+  --theory            pages 00 to 13, 20 and 20a: graphs, operators, the module
   --torch VERSION     in an environment of its own, .venv-torch-VERSION, made when it is not there (several GB)
   --workers N         tasks at once; by cores and memory if left out
   PYTHON=...          environment that runs the tests, without --torch; default .venv/bin/python
@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --help|-h) help; exit 0 ;;
         --list) printf '%s\n' "${names[@]}"; exit 0 ;;
-        --theory) paths+=(nbs/0[0-2]*.ipynb nbs/1[0-2]*.ipynb nbs/20_*.ipynb) ;;
+        --theory) paths+=(nbs/0[0-2]*.ipynb nbs/1[0-3]*.ipynb nbs/20*_*.ipynb) ;;
         --only|--torch|--workers)
             [ $# -gt 1 ] || fail "$1 needs a value"
             case $1 in --only) only=$2 ;; --torch) torch=$2 ;; --workers) options+=(--workers "$2") ;; esac

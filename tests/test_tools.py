@@ -1,5 +1,5 @@
 "The tools that turn notebooks into the site and the README, on small notebooks made here."
-import base64, json, shutil, sys
+import base64, json, os, shutil, subprocess, sys
 from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
@@ -118,6 +118,28 @@ def test_long_tests_get_a_process_of_their_own():
     assert parts_of(here, {f'tests/test_tools.py::{long}': 7., 'tests/test_tools.py::test_gone': 9.}) == {
         f'tests/test_tools.py::{long}': [f'tests/test_tools.py::{long}'], 'tests/test_tools.py': ['tests/test_tools.py', f'--deselect=tests/test_tools.py::{long}']}
     assert to_record({'nbs/a.ipynb': 3., 'tests/b.py::c': 12., 'tests/b.py::d': 4., 'tests/b.py::e': 1.}) == {'nbs/a.ipynb': 3., 'tests/b.py': 5., 'tests/b.py::c': 12.}
+
+
+def check_portable(*args):
+    return subprocess.run(['bash', NBS.parent/'tools/check_portable.sh', *map(str, args)], env=dict(os.environ, PYTHON=sys.executable), capture_output=True, text=True)
+
+
+def test_each_combination_is_a_row_and_a_failure_is_the_exit_code():
+    folder = NBS/'_test_portable'
+    try:
+        page = notebook(folder, 'a.ipynb', ('code', "import os\nassert os.environ['OMP_NUM_THREADS'] == '2' and os.environ['MKL_ENABLE_INSTRUCTIONS'] == 'AVX2', 'not here'"))
+        result = check_portable('--only', 'AVX2/default/2 SSE4_2/native/2', page.path)
+    finally: shutil.rmtree(folder)
+    rows = [l.split()[:3] for l in result.stdout.splitlines()[-3:]]
+    assert result.returncode == 1 and rows == [['combination', 'passed', 'failed'], ['AVX2/default/2', '1', '0'], ['SSE4_2/native/2', '0', '1']], result
+    assert 'failed:\n  nbs/_test_portable/a.ipynb' in result.stdout and 'not here' in result.stdout
+
+
+def test_combinations_are_listed_and_mistakes_refused():
+    assert check_portable('--list').stdout.split()[::4] == ['AVX2/default/1', 'SSE4_2/default/1', 'busy'] and 'examples:' in check_portable('--help').stdout
+    for args, word in ((['--only', 'AVX3/default/1'], 'AVX3/default/1'), (['--torch', '2'], '2.11.0'), (['none.ipynb'], 'none.ipynb'), (['--ony'], '--ony'), (['--only'], 'needs a value')):
+        result = check_portable(*args)
+        assert result.returncode == 2 and word in result.stderr and len(result.stderr.splitlines()) == 1, result
 
 
 def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):

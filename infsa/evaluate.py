@@ -23,7 +23,7 @@ from .map_scores import maps_to_score
 from .metrics import BASELINES, SCORE_KINDS
 from .quality import map_quality, plot_curves, plot_layers, quality_intervals, quality_table
 from .report import Picture, html_page, png_bytes
-from .train import OneLineParser, environment, notes, reason, run_folder
+from .train import OneLineParser, _no_interrupt, environment, notes, reason, run_folder
 from .v2 import find_v2
 
 # %% ../nbs/54_evaluate.ipynb #a7b366bd
@@ -133,6 +133,7 @@ def _sections(out, accuracy, maps, made):
     return sections | {'Made with': [pd.DataFrame([dict(what=k, value=str(v)) for k, v in made.items()])]}
 
 # %% ../nbs/54_evaluate.ipynb #db116453
+@_no_interrupt()
 def _write(out, made, accuracy, maps, finished):
     "Writes tables, figures and the report; the mark of a finished or interrupted run comes last."
     _accuracy_table(accuracy).to_csv(out/'accuracy.csv', index=False)

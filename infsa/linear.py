@@ -204,7 +204,7 @@ class _EnergySums(torch.autograd.Function):
     backward = staticmethod(_backward(_EnergyGradients.apply))
 
 def _sums(*args): # x, weight, bias, mask, num_heads, dtype
-    if needs_algebra(*args[:3]): return _written_out(*args)
+    if needs_algebra(): return _written_out(*args)
     return (_sums_op if torch.compiler.is_compiling() else _EnergySums.apply)(*args)
 
 def _gradient_flops(ds, dS, x, *args, **kwargs):

@@ -128,6 +128,11 @@ BLOCK = 256  # tokens that are added in float32 before float64 takes over
 def _over_tokens(x, y):
     "x^T y, (B, H, R, S) in float64."
     if torch.compiler.is_exporting(): return x.double().mT @ y.double()  # a number of blocks would be a number of tokens
+    if torch.compiler.is_compiling(): return _over_blocks(x, y)
+    return sum((a.mT @ b).double() for a,b in zip(x.split(BLOCK, -2), y.split(BLOCK, -2)))
+
+def _over_blocks(x, y):
+    "The same without a loop, for any number of tokens."
     N = x.shape[-2]
     blocks = max(1, (N + BLOCK - 1) // BLOCK)
     rows = (N + blocks - 1) // blocks

@@ -13,12 +13,11 @@ from math import prod
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.utils.flop_counter import flop_registry
 
 from .graph import frobenius_norm, token_graph
-from .neumann import check_rho
+from .neumann import check_rho, forward_mode
 
 # %% ../nbs/10_pure.ipynb #eeaef5f6
 def widen(*tensors:Tensor # Floating tensors
@@ -305,14 +304,12 @@ def _backward_flops(dO, q, k, v, *args, **kwargs):
 flop_registry[torch.ops.infsa.pure_hop_backward] = _backward_flops
 
 # %% ../nbs/10_pure.ipynb #206dc875
-def needs_algebra(*tensors:Tensor # Inputs of an operator
-                 )->bool:
-    "Whether a program is being exported or a tensor carries a forward-mode tangent: then only PyTorch's own operations will do."
-    if torch.compiler.is_exporting(): return True
-    return not torch.compiler.is_compiling() and any(forward_ad.unpack_dual(t).tangent is not None for t in tensors)
+def needs_algebra()->bool: # Whether a program is being exported or forward-mode derivatives are being taken
+    "Whether only PyTorch's own operations will do."
+    return torch.compiler.is_exporting() or forward_mode()
 
 def _one_hop(*args): # q, k, v (B, H, tokens, D), rho (B, H), attn_mask, is_causal, eps
-    if needs_algebra(*args[:4]): return _written_out(*args)
+    if needs_algebra(): return _written_out(*args)
     return (_hop_op if torch.compiler.is_compiling() else _Tiled.apply)(*args)[0]
 
 # %% ../nbs/10_pure.ipynb #58864b02

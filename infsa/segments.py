@@ -16,8 +16,13 @@ def _check_ids(ids, padding):
     if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool or ids.ndim != 2:
         raise ValueError(f'segment_ids must be integers of shape (B, N), got {ids.dtype} of shape {tuple(ids.shape)}')
     check_mask('padding_mask', padding, tuple(ids.shape), exact=True)
-    if torch.compiler.is_exporting() or ids.is_meta:
-        raise ValueError('segment_ids: lengths of sequences decide shapes, so they need numbers; a program cannot be exported with them')
+
+def _numbered(pairs):
+    "Number of the sequence of each token, and how many tokens each has."
+    said = 'segment_ids: lengths of sequences decide shapes, so they need numbers; they cannot be exported, faked or mapped over'
+    if torch.compiler.is_exporting() or pairs.is_meta: raise ValueError(said)
+    try: return torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)[1:]
+    except RuntimeError as e: raise ValueError(said) from e
 
 def segment_batches(segment_ids:Tensor, # (B, N) integers; tokens of one image with the same number are a sequence
                     padding_mask:Tensor|None=None, # (B, N) bool, True where a token belongs to none
@@ -29,7 +34,7 @@ def segment_batches(segment_ids:Tensor, # (B, N) integers; tokens of one image w
     places = torch.arange(B*N, device=segment_ids.device)
     if padding_mask is not None: places = places[~padding_mask.flatten()]
     pairs = torch.stack([owner.flatten(), segment_ids.flatten()], 1)[places]
-    _, which, counts = torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)
+    which, counts = _numbered(pairs)
     places, start, lengths = places[which.argsort(stable=True)], counts.cumsum(0) - counts, counts.tolist()
     batches = {}
     for i, n in enumerate(lengths): batches.setdefault((n - 1).bit_length(), []).append(i)
@@ -54,8 +59,8 @@ def by_segment(mix, # Operator, called as `mix(q, k, v, **options)` with both pa
               )->Tensor: # (B, H, N, Dv), zero in the padding; with `need_weights` also (B, H, N, N), zero between sequences
     "What the operator gives to each sequence alone, in values and gradients, at less than the cost of lengths rounded up to powers of two."
     if q.shape[2] != k.shape[2]: raise ValueError(f'segment_ids need as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
-    if segment_ids.shape != (len(q), q.shape[2]):
-        raise ValueError(f'segment_ids must have shape {(len(q), q.shape[2])}, got {tuple(segment_ids.shape)}')
+    if segment_ids.shape != q.shape[:3:2]: raise ValueError(f'segment_ids must have shape {tuple(q.shape[:3:2])}, got {tuple(segment_ids.shape)}')
+    if segment_ids.device != q.device: raise ValueError(f'segment_ids must be on {q.device} as q is, got {segment_ids.device}')
     rows, places, outs, weights = [t.transpose(1, 2).flatten(0, 1) for t in (q, k, v)], [], [], []
     for at, padding in segment_batches(segment_ids, padding_mask):
         part = [t[at].transpose(1, 2) for t in rows]  # (S, H, L, D)
@@ -64,7 +69,7 @@ def by_segment(mix, # Operator, called as `mix(q, k, v, **options)` with both pa
         real = slice(None) if padding is None else ~padding
         places.append(at[real].flatten()); outs.append(out.transpose(1, 2)[real].reshape(-1, *out.shape[1::2]))
         if need_weights: weights.append((at, padding, w))
-    out = _put(places, outs, v.new_zeros(q.shape[0]*q.shape[2], *v.shape[1::2])).unflatten(0, (len(q), -1)).transpose(1, 2)
+    out = _put(places, outs, v.new_zeros(q.shape[0]*q.shape[2], *v.shape[1::2])).unflatten(0, q.shape[:3:2]).transpose(1, 2)
     return (out, _put_weights(weights, q)) if need_weights else out
 
 def _put(places, outs, empty):

@@ -454,6 +454,13 @@ def _(v):
     p, x, out, _ = _functions(v)
     close([torch.func.jacfwd(lambda t: out(p, t))(x[:1])], [torch.func.jacrev(lambda t: out(p, t))(x[:1])])
 
+@feature('second derivatives in all four orders of forward and reverse mode', other=_FLASH)
+def _(v):
+    p, x, out, _ = _functions(v)
+    loss, fwd, rev = lambda t: out(p, t).square().sum(), torch.func.jacfwd, torch.func.jacrev
+    want = rev(rev(loss))(x[:1, :3]) if v != 'softmax' else None
+    close([a(b(loss))(x[:1, :3]) for a, b in ((fwd, rev), (rev, fwd), (fwd, fwd))], [want]*3)
+
 @feature('gradcheck and gradgradcheck, in batches too', other=_FLASH)
 def _(v):
     m, x = layer(v), tokens(1, 3, 16).requires_grad_()
@@ -494,6 +501,13 @@ def _(v):
             x = tokens(1, n, 16)
             close([compiled(x, x, x, need_weights=False)[0]], [m(x, x, x, need_weights=False)[0]])
         assert len(graphs) <= 3, len(graphs)
+
+@feature('compile under autocast, backward_pass_autocast off: gradients as in eager')
+def _(v):
+    m, x = layer(v, torch.float32), tokens(2, 33, 16, dtype=torch.float32)
+    compiled = torch.compile(m, backend='aot_eager', fullgraph=True)
+    with torch.autocast('cpu', torch.bfloat16), torch._functorch.config.patch(backward_pass_autocast='off'):
+        close(run(compiled, x, x, x, real=None), run(m, x, x, x, real=None), 2e-2)  # 8 bits, rounded in two orders
 
 @feature('torch.export: dynamic batch and image size, run with gradients')
 def _(v):
@@ -542,7 +556,7 @@ def _(v):
 
 @feature('the discount\'s logit stays float32 in half types')
 def _(v):
-    for cast in (nn.Module.half, nn.Module.bfloat16, lambda m: m.to(torch.float16)):
+    for cast in (nn.Module.half, nn.Module.bfloat16, lambda m: m.to(torch.float16), lambda m: m.double().half()):
         m = cast(InfSAttention(16, 4, v))
         assert m.in_proj_weight.dtype != torch.float32 and (m.rho_logit is None or m.rho_logit.dtype == torch.float32)
 
@@ -565,6 +579,7 @@ def _(v):
         e = tokens(*shape).requires_grad_()
         m(e, e, e, need_weights=False)[0].sum().backward()
         assert e.grad.shape == e.shape
+        assert m(e, e, e, segment_ids=torch.zeros(shape[:2], dtype=torch.long))[0].shape == e.shape
 
 @feature('autocast and casts in half types against float64')
 def _(v):

@@ -47,7 +47,6 @@ def _batch(places, start, counts, batch, lengths):
     return places[at], padding
 
 # %% ../nbs/13_segments.ipynb #a7554ab1
-@torch.compiler.disable  # shapes depend on the lengths
 def by_segment(mix, # Operator, called as `mix(q, k, v, **options)` with both padding masks among the options
                q:Tensor, # (B, H, N, D)
                k:Tensor, # (B, H, N, D)

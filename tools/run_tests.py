@@ -1,6 +1,6 @@
 """Run every notebook and every test below tests/, some at once, the longest first: `python tools/run_tests.py [NOTEBOOK or TEST FILE ...]`.
 The last line is `N passed, N failed`; above it each failed test has its name."""
-import argparse, json, os, subprocess, sys, tempfile, time
+import argparse, json, multiprocessing, os, resource, sys, tempfile, time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -22,24 +22,57 @@ def workers():
 def shown(path): return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
 
 
-def environment(threads=1, **more): return dict(os.environ, MPLBACKEND='agg', OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), IN_TEST='1', **more)
+WARM = multiprocessing.get_context('forkserver')  # its processes are copies of one that has imported what nearly all tests import
+WARM.set_forkserver_preload(['torch', 'torchvision', 'fastai.vision.all', 'matplotlib.pyplot', 'pandas', 'sklearn.datasets', 'nbdev.test', 'pytest'])
 
 
-def call(args, cwd, env):
-    "Exit code of a process, what it wrote, and the seconds of a core that it and its own processes took, which no neighbour changes."
-    with tempfile.TemporaryFile() as f:
-        p = subprocess.Popen(args, cwd=cwd, env=env, stdout=f, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(p.pid, 0)
-        p.returncode = os.waitstatus_to_exitcode(status)
-        f.seek(0)
-        return p.returncode, f.read().decode(errors='replace'), usage.ru_utime + usage.ru_stime
+def environment(threads=1, **more): return dict(MPLBACKEND='agg', OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), IN_TEST='1', **more)
+
+
+def _inside(f, args, cwd, env, log, threads):
+    "What a process of `call` does."
+    with open(log, 'w') as file:
+        for fd in 1, 2: os.dup2(file.fileno(), fd)
+    os.environ.update(env)
+    multiprocessing.set_start_method(None, force=True)  # loaders start their workers as ever
+    os.chdir(cwd)
+    sys.path.insert(0, str(cwd))
+    import torch
+    torch.set_num_threads(threads)
+    try: code = int(f(*args))
+    finally:
+        sys.stdout.flush()
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        Path(f'{log}.seconds').write_text(str(sum(u.ru_utime + u.ru_stime for u in used)))
+    sys.exit(code)
+
+
+def call(f, args, cwd, env, threads=1):
+    "Exit code of `f(*args)` in a process of its own, what it wrote, and the seconds of a core that it and its processes took, which no neighbour changes."
+    os.environ.update(environment())  # for the process that all are copies of
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        log = Path(folder)/'log'
+        p = WARM.Process(target=_inside, args=(f, args, cwd, env, log, threads))
+        p.start()
+        p.join()
+        seconds = Path(f'{log}.seconds')
+        return p.exitcode, log.read_text(errors='replace') if log.exists() else '', float(seconds.read_text()) if seconds.exists() else 0.
+
+
+def _notebook(path, flags):
+    from nbdev.config import get_config
+    from nbdev.test import test_nb
+    return not test_nb(path, skip_flags=get_config().tst_flags.split(), force_flags=flags.split())[0]
+
+
+def _pytest(args):
+    import pytest
+    return pytest.main(args)
 
 
 def run_notebook(path, flags='', threads=1):
     "Run one notebook in its own process; return (passed, names of what failed, output, seconds by name)."
-    code = ('import sys; from pathlib import Path; from nbdev.config import get_config; from nbdev.test import test_nb; '
-            f'sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=get_config().tst_flags.split(), force_flags={flags!r}.split())[0])')
-    code, output, seconds = call([sys.executable, '-c', code, str(path)], path.parent, environment(threads))
+    code, output, seconds = call(_notebook, (path, flags), path.parent, environment(threads), threads)
     return int(code == 0), [] if code == 0 else [shown(path)], output, {shown(path): seconds}
 
 
@@ -47,7 +80,7 @@ def run_pytest(tests, work, threads=1, root=ROOT):
     "Run tests, given as FILE or FILE::TEST, in one process; return (passed, names of what failed, output, seconds by name)."
     folder = Path(tempfile.mkdtemp(dir=work))
     options = '-q', '--tb=short', '-p', 'no:cacheprovider', f'--rootdir={root}', f'--basetemp={folder}/tmp', f'--junitxml={folder}/report.xml'
-    code, output, seconds = call([sys.executable, '-m', 'pytest', *options, *tests], root, environment(threads, INFSA_TEST_DATA=f'{work}/data'))
+    code, output, seconds = call(_pytest, ([*options, *tests],), root, environment(threads, INFSA_TEST_DATA=f'{work}/data'), threads)
     cases = ElementTree.parse(folder/'report.xml').getroot().iter('testcase') if (folder/'report.xml').exists() else []
     passed, failed, took = 0, [], defaultdict(float)
     for c in cases:

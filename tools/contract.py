@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FEATURES = []
 
 
-def feature(name, refused={}, other={}, slow=False, only=None):
+def feature(name, refused={}, other={}, slow=False, only=None, quick=None):
     """Put a function of a variant into the table. `refused`: words of the `ValueError` that a variant answers with instead;
-    `other`: variant -> (entry of the table, exception, its words), where something else is expected; `only`: variants it is asked of."""
+    `other`: variant -> (entry of the table, exception, its words), where something else is expected; `only`: variants it is asked of; `quick`: those of them that are asked in every run of the tests."""
     def add(f):
-        FEATURES.append(dict(name=name, f=f, refused=refused, other=other, slow=slow, only=only or tuple(VARIANTS)))
+        FEATURES.append(dict(name=name, f=f, refused=refused, other=other, slow=slow, only=only or tuple(VARIANTS), quick=quick or tuple(VARIANTS)))
         return f
     return add
 
@@ -509,7 +509,7 @@ def _(v):
     with torch.autocast('cpu', torch.bfloat16), torch._functorch.config.patch(backward_pass_autocast='off'):
         close(run(compiled, x, x, x, real=None), run(m, x, x, x, real=None), 2e-2)  # 8 bits, rounded in two orders
 
-@feature('torch.export: dynamic batch and image size, run with gradients')
+@feature('torch.export: dynamic batch and image size, run with gradients', quick=('pure', 'linear', 'multihop', 'kernel'))
 def _(v):
     from torch.export import Dim
     m, (b, h, w) = create_model(f'infvit_mini_{v}').eval(), (Dim(n, min=2 if n != 'b' else 1, max=64) for n in 'bhw')
@@ -521,7 +521,7 @@ def _(v):
         close([y], [m(x)], 1e-4)
         assert x.grad.isfinite().all()
 
-@feature('ONNX: dynamic batch in onnxruntime', only=('softmax', 'pure', 'linear', 'kernel', 'identity'))
+@feature('ONNX: dynamic batch in onnxruntime', only=('softmax', 'pure', 'linear', 'kernel', 'identity'), quick=('linear', 'kernel', 'multihop'))
 def _(v):
     import onnxruntime
     m, x = create_model(f'infvit_mini_{v}').eval(), torch.randn(5, 3, 32, 32)

@@ -1,12 +1,13 @@
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-from infsa.graph import eigenvector_centrality, frobenius_norm, frobenius_normalize, katz_centrality, pagerank, spectral_radius, token_graph
-from infsa.layers import InfSAttention
-from infsa.linear import absorbed_context, absorbed_linear_infsa, linear_infsa, linear_weights, naive_linear_infsa
-from infsa.markov import AbsorbingChain
-from infsa.multihop import kernel_infsa, multihop_infsa, token_similarity
-from infsa.neumann import hops_for, neumann_series, resolvent, truncation_bound
-from infsa.pure import naive_pure_infsa, pure_infsa
-from infsa.segments import by_segment
-from infsa.stream import open_image, save_map
-from infsa.vit import InfViT, create_model, list_models
+from infsa.theory.graph import eigenvector_centrality, frobenius_norm, frobenius_normalize, katz_centrality, pagerank, spectral_radius, token_graph
+from infsa.theory.markov import AbsorbingChain
+from infsa.theory.neumann import hops_for, neumann_series, resolvent, truncation_bound
+from infsa.operators.linear import absorbed_context, absorbed_linear_infsa, linear_infsa, linear_weights, naive_linear_infsa
+from infsa.operators.multihop import kernel_infsa, multihop_infsa, naive_kernel_infsa, naive_multihop_infsa, token_similarity
+from infsa.operators.pure import naive_pure_infsa, pure_infsa
+from infsa.operators.segments import by_segment
+from infsa.models.attention import InfSAttention
+from infsa.models.vit import InfViT, create_model, list_models
+from infsa.models.weights import load_model, save_model
+from infsa.scale.stream import open_image, save_map

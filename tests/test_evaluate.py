@@ -57,7 +57,7 @@ def test_eval_leaves_tables_pictures_and_a_report(tmp_path, mini, v2):
 
 def test_weights_of_another_model_name_what_differs(tmp_path, mini):
     import torch
-    from infsa.train import load_model
+    from infsa.models.weights import load_model
     torch.save(load_model(WEIGHTS).state_dict(), tmp_path/'linear.pth')
     of_file, of_name = run_each('infsa_eval', [['--model', f'infvit_mini_softmax={tmp_path}/linear.pth', '--data', mini],
                                                ['--model', 'infvit_mini_pure', '--weights', WEIGHTS, '--data', mini]], tmp_path)
@@ -138,7 +138,7 @@ def test_peers_stand_in_the_same_table(tmp_path, mini):
 
 def test_home_after_the_model_and_classes_of_one_name(tmp_path, tree):
     import torch
-    from infsa.train import load_model
+    from infsa.models.weights import load_model
     top, _, _ = tree
     (tmp_path/'home').mkdir()
     torch.save({f'net.{k}': v for k, v in load_model(WEIGHTS).state_dict().items()}, tmp_path/'home/linear.pth')
@@ -155,7 +155,7 @@ def test_home_after_the_model_and_classes_of_one_name(tmp_path, tree):
 
 
 def test_ctrl_c_keeps_the_rows_that_were_done(tmp_path, mini):
-    press = 'import os, signal, infsa.evaluate as e; look = e._look; e._look = lambda *args: (os.kill(os.getpid(), signal.SIGINT), look(*args)); '  # after the first row
+    press = 'import os, signal, infsa.evaluation.evaluate as e; look = e._look; e._look = lambda *args: (os.kill(os.getpid(), signal.SIGINT), look(*args)); '  # after the first row
     result = finish(start('infsa_eval', '--weights', WEIGHTS, '--model', 'infvit_mini_pure=', '--data', mini, '--boxes', '--images', 0, '--out', 'out', cwd=tmp_path, before=press))
     assert result.returncode == 130 and 'Traceback' not in result.stderr, result.stderr
     kept = json.loads((tmp_path/'out/interrupted.json').read_text())
@@ -199,7 +199,7 @@ def test_explain_answers_without_maps_where_tokens_are_no_grid(tmp_path, mini):
 
 def test_explain_refuses_logits_that_are_not_finite(tmp_path, mini):
     import torch
-    from infsa.train import load_model
+    from infsa.models.weights import load_model
     state = load_model(WEIGHTS).state_dict()
     state['blocks.1.attn.in_proj_weight'][0, 0] = torch.nan
     torch.save(state, tmp_path/'nan.pth')

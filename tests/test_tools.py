@@ -54,22 +54,22 @@ def test_reading_order(tmp_path):
 
 
 def test_card_of_a_class_has_its_arguments_and_methods():
-    made = card('InfSAttention', 'infsa.layers')
+    made = card('InfSAttention', 'infsa.models.attention')
     assert 'class InfSAttention(embed_dim, num_heads' in made and '| `rho` | `float` | `0.95` |' in made
-    assert '#### InfSAttention.forward' in made and 'source/layers.html#L-' in made
-    assert '| `mask` |' in arguments_table(__import__('infsa.graph', fromlist=['token_graph']).token_graph)
+    assert '#### InfSAttention.forward' in made and 'source/models.attention.html#L-' in made
+    assert '| `mask` |' in arguments_table(__import__('infsa.theory.graph', fromlist=['token_graph']).token_graph)
 
 
 def test_collected_arguments_have_their_stars_and_words():
     import infsa
-    assert hasattr(infsa.InfViT, 'stream') and 'InfViT.stream' not in card('InfViT', 'infsa.vit')  # shown on the page that defines it
-    assert '| `**overrides` |' in card('create_model', 'infsa.vit') and 'create_model(name, **overrides)' in card('create_model', 'infsa.vit')
-    returns = [l for l in card('create_model', 'infsa.vit').splitlines() if l.startswith('| **returns**')]
+    assert hasattr(infsa.InfViT, 'stream') and 'InfViT.stream' not in card('InfViT', 'infsa.models.vit')  # shown on the page that defines it
+    assert '| `**overrides` |' in card('create_model', 'infsa.models.vit') and 'create_model(name, **overrides)' in card('create_model', 'infsa.models.vit')
+    returns = [l for l in card('create_model', 'infsa.models.vit').splitlines() if l.startswith('| **returns**')]
     assert not returns or 'replace' not in returns[0]
 
 
 def test_hidden_cells_stay_hidden_and_markdown_outputs_become_cells(tmp_path):
-    page = notebook(tmp_path, '00_a.ipynb', ('code', '#| default_exp graph'), ('md', '# Title'), ('code', '#| hide\nsecret = 1'), ('code', '#| export\ndef token_graph(): pass'),
+    page = notebook(tmp_path, '00_a.ipynb', ('code', '#| default_exp theory.graph'), ('md', '# Title'), ('code', '#| hide\nsecret = 1'), ('code', '#| export\ndef token_graph(): pass'),
                     ('code', 'import os'), ('code', '#| echo: false\nshow()', result(text_markdown='| a |', text_plain='obj')), ('code', 'x', result(image_png=PNG, text_plain='<Figure>')))
     cells = myst(page, {s: page for s in page.symbols})['cells']
     everything = json.dumps(cells)

@@ -10,32 +10,32 @@ from pygments.lexers import PythonLexer
 from check_links import problems
 from pages import NBS, ROOT, Page, myst, notebooks
 
-FLOORS = {'0': 'Theory', '1': 'Operators', '2': 'Modules and data', '3': 'Data and training', '4': 'Data and training', '5': 'Looking', '6': 'Speed', '9': 'Evidence'}
-FLOORS.update({'29': 'Data and training', '20': 'Modules', '21': 'Modules', '22': 'Modules'})
+WINGS = {'0': 'Start', '1': 'Theory', '2': 'Operators', '3': 'Models', '4': 'Data', '5': 'Maps', '6': 'Training', '7': 'Evaluation', '8': 'Scale', '9': 'Evidence'}
 
 
-def floor(page):
+def wing(page):
     "Caption under which a page stands in the navigation."
-    if '/' in page.name: return page.name.split('/')[0].replace('_', ' ').title()
-    return FLOORS.get(page.name[:2]) or FLOORS.get(page.name[0], 'More')
+    folder = page.name.split('/')[0]
+    return WINGS.get(folder[0], folder.replace('_', ' ').title())
 
 
 def toctree(pages):
-    "Hidden tables of contents, one for each floor, in reading order."
+    "Hidden tables of contents, one for each wing, in reading order."
     groups = {}
     for p in pages:
-        if p.name != 'index.ipynb': groups.setdefault(floor(p), []).append(p.name.removesuffix('.ipynb'))
+        if p.name != 'index.ipynb': groups.setdefault(wing(p), []).append(p.name.removesuffix('.ipynb'))
     return '\n\n'.join(f'```{{toctree}}\n:hidden:\n:caption: {caption}\n\n' + '\n'.join(names) + '\n```' for caption, names in groups.items())
 
 
 def write_sources(folder):
     "The package's modules as highlighted pages with an anchor for each line."
     folder.mkdir(parents=True)
-    for path in sorted((ROOT/'infsa').glob('*.py')):
-        f = HtmlFormatter(full=True, title=f'infsa/{path.name}', linenos='inline', lineanchors='L', anchorlinenos=True, style='default',
+    for path in sorted((ROOT/'infsa').rglob('*.py')):
+        module = '.'.join(path.relative_to(ROOT/'infsa').with_suffix('').parts)
+        f = HtmlFormatter(full=True, title=f'infsa.{module}', linenos='inline', lineanchors='L', anchorlinenos=True, style='default',
                           cssstyles='font-size: 14px; max-width: 72rem; margin: 0 auto; padding: 1rem; overflow-x: auto')
         page = highlight(path.read_text(encoding='utf-8'), PythonLexer(), f)
-        (folder/f'{path.stem}.html').write_text(page.replace('<head>', '<head>\n<meta name="viewport" content="width=device-width, initial-scale=1">'), encoding='utf-8')
+        (folder/f'{module}.html').write_text(page.replace('<head>', '<head>\n<meta name="viewport" content="width=device-width, initial-scale=1">'), encoding='utf-8')
 
 
 def main():

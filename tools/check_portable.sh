@@ -12,7 +12,7 @@ A combination is INSTRUCTIONS/KERNELS/THREADS: those of MKL and oneDNN (AVX2, SS
 
   --only 'NAME ...'   these combinations; default all nine of --list, with --torch native/native/1
   --list              print the names and stop
-  --theory            pages 00 to 13, 20 and 20a: graphs, operators, the module
+  --theory            graphs, operators and the module: 1_theory, 2_operators, 3_models/30*
   --torch VERSION     in an environment of its own, .venv-torch-VERSION, made when it is not there (several GB)
   --workers N         tasks at once; by cores and memory if left out
   PYTHON=...          environment that runs the tests, without --torch; default .venv/bin/python
@@ -20,7 +20,7 @@ A combination is INSTRUCTIONS/KERNELS/THREADS: those of MKL and oneDNN (AVX2, SS
 examples:
   tools/check_portable.sh                                                  everything, more than an hour on two cores
   tools/check_portable.sh --theory --only 'AVX2/avx2/2 SSE4_2/default/1'   what .ci/run does, some minutes
-  tools/check_portable.sh --torch 2.11.0 nbs/20_layers.ipynb               one page on the oldest PyTorch
+  tools/check_portable.sh --torch 2.11.0 nbs/3_models/30_attention.ipynb               one page on the oldest PyTorch
 TEXT
 }
 
@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --help|-h) help; exit 0 ;;
         --list) printf '%s\n' "${names[@]}"; exit 0 ;;
-        --theory) paths+=(nbs/0[0-2]*.ipynb nbs/1[0-3]*.ipynb nbs/20*_*.ipynb) ;;
+        --theory) paths+=(nbs/1_theory/*.ipynb nbs/2_operators/*.ipynb nbs/3_models/30*.ipynb) ;;
         --only|--torch|--workers)
             [ $# -gt 1 ] || fail "$1 needs a value"
             case $1 in --only) only=$2 ;; --torch) torch=$2 ;; --workers) options+=(--workers "$2") ;; esac

@@ -27,8 +27,9 @@ import sys, infsa
 heavy = {'fastai', 'torchvision', 'matplotlib'} & set(sys.modules)
 assert not heavy, f'import infsa loads {heavy}'
 import torch
-from infsa.data import imagenet_dls, mini_imagenet
-from infsa.train import RECIPES, load_model, train
+from infsa.data.loaders import imagenet_dls, mini_imagenet
+from infsa.models.weights import load_model
+from infsa.training.run import RECIPES, train
 from dataclasses import replace
 data = mini_imagenet(n_train=128, n_valid=64, progress=False)
 start = infsa.create_model('infvit_mini_linear').state_dict()

@@ -1,7 +1,7 @@
 """What PyTorch's users expect of an attention module, feature by feature and variant by variant.
 
 Each function below states one expectation in code and raises where it does not hold. `tests/test_contract.py` runs the quick ones, and
-`python tools/contract.py` runs all and writes the table that nbs/20a_contract.ipynb shows."""
+`python tools/contract.py` runs all and writes the table that nbs/3_models/30a_contract.ipynb shows."""
 import argparse, copy, json, os, pickle, sys, tempfile, time, warnings
 from contextlib import contextmanager
 from itertools import product
@@ -15,7 +15,7 @@ from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
 from infsa import InfSAttention, create_model
-from infsa.layers import UNDISCOUNTED, VARIANTS
+from infsa.models.attention import UNDISCOUNTED, VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 FEATURES = []

@@ -1,5 +1,5 @@
 "Reads the notebooks of `nbs/` as pages: what a reader sees of each cell, in Markdown and as MyST notebooks."
-import ast, base64, html, inspect, json, re
+import ast, base64, html, inspect, json, posixpath, re
 from importlib import import_module
 from pathlib import Path
 
@@ -54,7 +54,9 @@ def link_symbols(markdown, page, where):
     return ''.join(p if i % 2 else re.sub(r'(?<![\[`])`(\w+)`(?!`|\])', link, p) for i, p in enumerate(parts))
 
 
-def relative(target, page): return '../'*page.name.count('/') + target.name
+def relative(target, page):
+    "Address of `target` as seen from `page`."
+    return posixpath.relpath(target.name, posixpath.dirname(page.name) or '.')
 
 
 def cell_of_table(value):
@@ -84,8 +86,8 @@ def arguments_table(symbol):
     return '\n'.join(['| argument | type | default | |', '|---|---|---|---|'] + [f'| {n} | {code(k)} | {code(d)} | {cell_of_table(s)} |' for n, k, d, s in rows])
 
 
-def card(name, module, level=3):
-    "Heading, source link, signature, docstring and arguments of the public `name` of `module`; its methods behind it."
+def card(name, module, level=3, root=''):
+    "Heading, source link below `root`, signature, docstring and arguments of the public `name` of `module`; its methods behind it."
     owner = import_module(module)
     for part in name.split('.'): symbol = owner = inspect.getattr_static(owner, part)
     if isinstance(symbol, property): symbol = symbol.fget
@@ -95,12 +97,12 @@ def card(name, module, level=3):
     doc = inspect.cleandoc(symbol.__doc__ or '')
     if doc.startswith(f'{name}('): doc = ''  # what a dataclass writes for want of a docstring
     kind = 'class ' if inspect.isclass(symbol) else ''
-    source = f'<a class="source" href="source/{module.split(".")[-1]}.html#L-{line}">source</a>'
+    source = f'<a class="source" href="{root}source/{module.removeprefix("infsa.")}.html#L-{line}">source</a>'
     out = [f'{"#"*level} {name}', source, f'```python\n{kind}{name}({bare})\n```', doc, arguments_table(symbol)]
     if inspect.isclass(symbol):
         defined = {n: f.fget if isinstance(f, property) else f for n, f in vars(symbol).items() if n[0] != '_'}
         own = [n for n, f in defined.items() if inspect.isfunction(f) and f.__module__ == module and (f.__doc__ or n == 'forward')]  # others are shown where they are defined
-        out += [card(f'{name}.{n}', module, level + 1) for n in own]
+        out += [card(f'{name}.{n}', module, level + 1, root) for n in own]
     return '\n\n'.join(o for o in out if o)
 
 
@@ -132,7 +134,7 @@ def myst(page, where, toctree=''):
     for kind, source, outputs, collapsed in visible(page):
         if kind == 'md': md(source)
         elif kind == 'api':
-            for name in source: md(card(name, page.module))
+            for name in source: md(card(name, page.module, root='../'*page.name.count('/')))
         else:
             tags = ['remove-input'] if not source else ['hide-input'] if collapsed else []
             kept = [clean_output(o) for o in outputs if not is_markdown(o)]

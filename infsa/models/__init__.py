@@ -1,0 +1,9 @@
+"The attention module, InfViT, and weights on file."
+from infsa.command import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    attention='VARIANTS UNDISCOUNTED LOWEST EDGE softmax_attention identity_attention '
+              'InfSAttention',
+    vit='SIZES DropPath Block resize_matrix InfViT list_models create_model',
+    weights='save_model load_model')

@@ -1,0 +1,10 @@
+"The token graph, its discounted walks and what they add up to; PyTorch only."
+from infsa.command import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    graph='TINY POLE_GAP token_graph frobenius_norm frobenius_normalize spectral_radius '
+          'katz_centrality pagerank eigenvector_centrality',
+    markov='AbsorbingChain',
+    neumann='BATCHED_ROWS check_rho forward_mode solve_systems neumann_series resolvent '
+            'truncation_bound hops_for')

@@ -1,0 +1,9 @@
+"Recipes, runs and studies by fastai."
+from infsa.command import lazy_names
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    recipe='RECIPES NO_DECAY Recipe param_groups adamw warmup_cosine NonFiniteLoss StopOnNonFinite '
+           'StopOnInterrupt Timing BarText make_learner fit',
+    run='plot_curves train',
+    study='write_rows')

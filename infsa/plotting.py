@@ -22,27 +22,31 @@ def style(method:str, # Key of `COLOURS`; others get matplotlib's next colour
          )->dict: # For `Axes.plot`
     "How a method is drawn."
     dashed = method in _DASHED
-    return dict(color=COLOURS.get(method), marker=_MARKERS.get(method, '.'), ms=4, lw=1.2, ls='--' if dashed else '-',
-                label=method) | kwargs
+    return dict(color=COLOURS.get(method), marker=_MARKERS.get(method, '.'), ms=4, lw=1.2,
+                ls='--' if dashed else '-', label=method) | kwargs
 
 # %% ../nbs/0_start/02_plotting.ipynb #c197420a
 def wide_pictures():
     "Pictures of a page from here on: 8 inches at 100 dots, laid out to fit, not trimmed."
     import matplotlib.pyplot as plt
     from matplotlib_inline.config import InlineBackend
-    plt.rcParams.update({'figure.figsize': (8, 3.5), 'figure.dpi': 100, 'figure.constrained_layout.use': True, 'font.size': 10,
-                         'axes.spines.top': False, 'axes.spines.right': False, 'legend.frameon': False})
+    plt.rcParams.update({'figure.figsize': (8, 3.5), 'figure.dpi': 100,
+                         'figure.constrained_layout.use': True, 'font.size': 10,
+                         'axes.spines.top': False, 'axes.spines.right': False,
+                         'legend.frameon': False})
     InlineBackend.instance().print_figure_kwargs = {'bbox_inches': None}
 
 def label_lines(ax, # Axes whose lines have labels
                 gap:float=0.05, # Least distance of two names, as a share of the height
                 size:float|None=None, # Of the letters, points; None: as the ticks
                ): # `ax`
-    "Write the label of every line at its right end, in its colour, names kept apart; there is room for a legend no more."
+    """Write the label of every line at its right end, in its colour, names kept apart; there is
+    room for a legend no more."""
     ax.figure.canvas.draw()
     lines = [l for l in ax.lines if not l.get_label().startswith('_') and len(l.get_xdata())]
     to_axes = ax.transAxes.inverted().transform
-    ends = sorted((float(to_axes(ax.transData.transform(l.get_xydata()[-1]))[1]), i) for i, l in enumerate(lines))
+    ends = sorted((float(to_axes(ax.transData.transform(l.get_xydata()[-1]))[1]), i)
+                  for i, l in enumerate(lines))
     heights = []
     for y, _ in ends: heights.append(max(y, heights[-1] + gap) if heights else y)
     over = max(0., heights[-1] - 1) if heights else 0.

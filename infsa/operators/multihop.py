@@ -12,28 +12,40 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..theory.neumann import hops_for, solve_systems
-from .pure import (check_eps, check_masks, check_qkv, discounts, edge_mask, graph_and_scale, naive_pure_infsa, no_autocast,
-                        pure_infsa, widen, zero_padding)
+from .pure import (check_eps, check_masks, check_qkv, discounts, edge_mask,
+                                  graph_and_scale, naive_pure_infsa, no_autocast, pure_infsa, widen,
+                                  zero_padding)
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #ca7c7e99
-def naive_multihop_infsa(q, k, v, rho, hops=None, key_padding_mask=None, attn_mask=None, is_causal=False, eps=1e-6, query_padding_mask=None):
-    "All hops, or the first `hops`, from the matrix that the loops of `naive_pure_infsa` give for one hop, in float64."
+def naive_multihop_infsa(q, k, v, rho, hops=None, key_padding_mask=None, attn_mask=None,
+                         is_causal=False, eps=1e-6, query_padding_mask=None):
+    """All hops, or the first `hops`, from the matrix that the loops of `naive_pure_infsa` give for
+    one hop, in float64."""
     one = torch.eye(k.shape[2], dtype=torch.float64).expand(*k.shape[:3], -1)
-    M = naive_pure_infsa(q, k, one, rho, key_padding_mask, attn_mask, is_causal, eps, query_padding_mask)  # (B, H, N, M)
-    if hops is None: return torch.linalg.inv(torch.eye(M.shape[-1], dtype=M.dtype) - M) @ M @ v.double()
-    return sum(torch.linalg.matrix_power(M, t) @ v.double() for t in range(2, hops + 1)) + M @ v.double()
+    # (B, H, N, M)
+    M = naive_pure_infsa(q, k, one, rho, key_padding_mask, attn_mask, is_causal, eps,
+                         query_padding_mask)
+    if hops is None:
+        return torch.linalg.inv(torch.eye(M.shape[-1], dtype=M.dtype) - M) @ M @ v.double()
+    return (sum(torch.linalg.matrix_power(M, t) @ v.double() for t in range(2, hops + 1))
+            + M @ v.double())
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #d17fee39
 def _check_hops(q, k, rho, hops, tol, is_causal):
     "Number of hops to take, None for all of them."
-    if hops is not None and tol is not None: raise ValueError(f'hops and tol exclude each other, got hops={hops} and tol={tol}')
+    if hops is not None and tol is not None:
+        raise ValueError(f'hops and tol exclude each other, got hops={hops} and tol={tol}')
     if tol is not None:
-        if is_causal: raise ValueError(f'tol must be None with is_causal, where no certificate holds; give hops instead, got tol={tol}')
+        if is_causal:
+            raise ValueError(
+                'tol must be None with is_causal, where no certificate holds; give hops instead, '
+                             f'got tol={tol}')
         hops = hops_for(float(torch.as_tensor(rho).max()), tol)
     if hops is not None and (isinstance(hops, bool) or not isinstance(hops, int) or hops < 1):
         raise ValueError(f'hops must be an integer >= 1, got {hops}')
     if hops != 1 and q.shape[2] != k.shape[2]:
-        raise ValueError(f'more than one hop needs as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
+        raise ValueError(
+            f'more than one hop needs as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
     return hops
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #cfff52e4
@@ -52,7 +64,8 @@ def _all_hops(M, first, hops, is_causal):
     "first + M @ first + ..., `hops` terms; all of them if None."
     if hops is None:
         system = torch.eye(M.shape[-1], dtype=M.dtype, device=M.device) - M
-        return torch.linalg.solve_triangular(system, first, upper=False) if is_causal else solve_systems(system, first)
+        return (torch.linalg.solve_triangular(system, first, upper=False) if is_causal
+                else solve_systems(system, first))
     out = first
     for _ in range(hops - 1): out = first + M @ out
     return out
@@ -72,9 +85,11 @@ def multihop_infsa(q:Tensor, # (B, H, N, D) queries
                    dropout_p:float=0., # Probability that an edge is dropped, before the norm
                    need_weights:bool=False, # Whether to return the weights too
                   )->Tensor: # (B, H, N, Dv); with `need_weights` also the weights (B, H, N, N)
-    """Sum over hops t = 1, 2, ... of `(rho * A_hat)^t @ v`: exact by one solve, or the first hops tile by tile.
+    """Sum over hops t = 1, 2, ... of `(rho * A_hat)^t @ v`: exact by one solve, or the first hops
+    tile by tile.
 
-    Exact: time B*H*N^3, memory B*H*N*N. With `hops` or `tol`: as many times `pure_infsa`, gradients keep B*H*N*Dv a hop.
+    Exact: time B*H*N^3, memory B*H*N*N. With `hops` or `tol`: as many times `pure_infsa`,
+    gradients keep B*H*N*Dv a hop.
     Raises `ValueError` on shapes, masks, `rho`, `hops` or `tol` that do not fit."""
     check_qkv(q, k, v)
     check_eps(eps)
@@ -85,18 +100,22 @@ def multihop_infsa(q:Tensor, # (B, H, N, D) queries
         q, k, v = zero_padding(*widen(q, k, v), key_padding_mask, query_padding_mask)
         if hops is not None and not (dropout_p or need_weights):
             out = pure_infsa(q, k, v, rho, *masks, eps, query_padding_mask)
-            for _ in range(hops - 1): out = pure_infsa(q, k, v + out, rho, *masks, eps, query_padding_mask)
+            for _ in range(hops - 1):
+                out = pure_infsa(q, k, v + out, rho, *masks, eps, query_padding_mask)
             return out.to(dtype)
-        return _dense(q, k, v, rho, edge_mask(q, k, *masks, query_padding_mask), is_causal, eps, hops, dropout_p, need_weights, dtype)
+        return _dense(q, k, v, rho, edge_mask(q, k, *masks, query_padding_mask), is_causal, eps,
+                      hops, dropout_p, need_weights, dtype)
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #7d20acf6
 def token_similarity(x:Tensor # (..., N, C) tokens, N at least 2
                     )->Tensor: # (...) in [-1, 1], float32 or wider
-    "Mean cosine between two different tokens, in time linear in the tokens; a zero token has cosine 0 with all."
+    """Mean cosine between two different tokens, in time linear in the tokens; a zero token has
+    cosine 0 with all."""
     N = x.shape[-2]
     if N < 2: raise ValueError(f'x must hold at least 2 tokens, got {N}')
     u = F.normalize(widen(x)[0].double(), dim=-1)
-    return ((u.sum(-2).square().sum(-1) - u.square().sum((-2, -1))) / (N*(N - 1))).to(widen(x)[0].dtype)
+    return ((u.sum(-2).square().sum(-1)
+             - u.square().sum((-2, -1))) / (N*(N - 1))).to(widen(x)[0].dtype)
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #23a01db2
 def _signed(x): return torch.cat([x, -x], -1)
@@ -116,34 +135,42 @@ def _features(x, mask, feature_map):
     "Features (B, H, N, R), zero where masked."
     if not callable(feature_map):
         if feature_map not in FEATURE_MAPS:
-            raise ValueError(f'feature_map must be a function or one of {", ".join(FEATURE_MAPS)}, got {feature_map!r}')
+            raise ValueError(
+                f'feature_map must be a function or one of {", ".join(FEATURE_MAPS)}, got '
+                             f'{feature_map!r}')
         feature_map = FEATURE_MAPS[feature_map]
     features = feature_map(x)
     if features.shape[:-1] != x.shape[:-1]:
-        raise ValueError(f'feature_map must keep all axes but the last, got {tuple(features.shape)} from {tuple(x.shape)}')
+        raise ValueError(
+            f'feature_map must keep all axes but the last, got {tuple(features.shape)} from '
+                         f'{tuple(x.shape)}')
     return features if mask is None else features.masked_fill(mask[:, None, :, None], 0)
 
 BLOCK = 256  # tokens that are added in float32 before float64 takes over
 
 def _over_tokens(x, y):
     "x^T y, (B, H, R, S) in float64."
-    if torch.compiler.is_exporting(): return x.double().mT @ y.double()  # a number of blocks would be a number of tokens
+    if torch.compiler.is_exporting():
+        return x.double().mT @ y.double()  # a number of blocks would be a number of tokens
     if torch.compiler.is_compiling(): return _over_blocks(x, y)
     return sum((a.mT @ b).double() for a,b in zip(x.split(BLOCK, -2), y.split(BLOCK, -2)))
 
+# %% ../../nbs/2_operators/23_multihop.ipynb #f5af2d4f
 def _over_blocks(x, y):
     "The same without a loop, for any number of tokens."
     N = x.shape[-2]
     blocks = max(1, (N + BLOCK - 1) // BLOCK)
     rows = (N + blocks - 1) // blocks
-    x, y = (F.pad(o.contiguous(), (0, 0, 0, blocks*rows - N)).unflatten(-2, (blocks, rows)) for o in (x, y))
+    x, y = (F.pad(o.contiguous(), (0, 0, 0, blocks*rows - N)).unflatten(-2, (blocks, rows))
+            for o in (x, y))
     return (x.mT @ y).sum(2, dtype=torch.float64)
 
 def _kernel_scale(q, k, rho, eps):
     "rho / (norm + eps) of the graph q @ k^T, (B, H, 1, 1) in float64, without the graph."
     squares = (_over_tokens(q, q) * _over_tokens(k, k)).sum((-2, -1), keepdim=True)
     empty = squares == 0  # the root has an infinite slope at zero
-    return (discounts(rho, squares)[..., None, None] / (squares.masked_fill(empty, 1).sqrt() + eps)).masked_fill(empty, 0)
+    return (discounts(rho, squares)[..., None, None] / (squares.masked_fill(empty, 1).sqrt()
+                                                        + eps)).masked_fill(empty, 0)
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #6188694d
 SQUARINGS = 25  # hops up to 2^25: what is left out at rho = 1 - 1e-6 is below exp(-33)
@@ -172,16 +199,20 @@ def kernel_infsa(q:Tensor, # (B, H, N, D) queries
                 )->Tensor: # (B, H, N, Dv); with `need_weights` also the weights (B, H, N, N)
     """All hops on the graph of products of features, exact and in time linear in the tokens.
 
-    Time B*H*(N*R*(R + Dv) + R^3), memory B*H*(N + R)*R for R features. Every token has its own output.
+    Time B*H*(N*R*(R + Dv) + R^3), memory B*H*(N + R)*R for R features. Every token has its own
+    output.
     Raises `ValueError` on shapes, masks, `rho`, `eps` or a feature map that do not fit."""
     check_qkv(q, k, v)
     check_eps(eps)
-    if q.shape[2] != k.shape[2]: raise ValueError(f'many hops need as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
+    if q.shape[2] != k.shape[2]:
+        raise ValueError(
+            f'many hops need as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
     check_masks(q, k, key_padding_mask, query_padding_mask=query_padding_mask)
     dtype = v.dtype
     with no_autocast(q.device):
         q, k, v = zero_padding(*widen(q, k, v), key_padding_mask, query_padding_mask)
-        q, k = _features(q, query_padding_mask, feature_map), _features(k, key_padding_mask, feature_map)
+        q, k = (_features(q, query_padding_mask, feature_map),
+                _features(k, key_padding_mask, feature_map))
         if dropout_p: k = k * (F.dropout(torch.ones_like(k[..., :1]), dropout_p) > 0)
         s = _kernel_scale(q, k, rho, eps)
         right = k.mT.double() if need_weights else _over_tokens(k, v)
@@ -189,19 +220,24 @@ def kernel_infsa(q:Tensor, # (B, H, N, D) queries
         return ((out @ v).to(dtype), out.to(dtype)) if need_weights else out.to(dtype)
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #97d1a9c9
-def naive_kernel_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None, feature_map=FEATURE_MAP):
-    "`kernel_infsa` on a graph made by float64 loops and inverted, one image, head and pair of tokens at a time."
+def naive_kernel_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None,
+                       feature_map=FEATURE_MAP):
+    """`kernel_infsa` on a graph made by float64 loops and inverted, one image, head and pair of
+    tokens at a time."""
     B, H, N, _ = q.shape
     f = feature_map if callable(feature_map) else FEATURE_MAPS[feature_map]
     rho = torch.as_tensor(rho, dtype=torch.float64).expand(H)
     q, k, v, one = q.double(), k.double(), v.double(), torch.eye(N, dtype=torch.float64)
     removed = edge_mask(q, k, key_padding_mask, query_padding_mask=query_padding_mask)
-    removed = torch.zeros(B, H, N, N, dtype=torch.bool) if removed is None else removed.expand(B, H, N, N)
+    removed = (torch.zeros(B, H, N, N, dtype=torch.bool) if removed is None
+               else removed.expand(B, H, N, N))
     rows = []
     for b in range(B):
         for h in range(H):
-            A = [[f(q[b,h,i]) @ f(k[b,h,j]) * (not removed[b,h,i,j]) for j in range(N)] for i in range(N)]
+            A = [[f(q[b,h,i]) @ f(k[b,h,j]) * (not removed[b,h,i,j]) for j in range(N)]
+                 for i in range(N)]
             square = sum(a*a for row in A for a in row)
-            M = rho[h] * torch.stack([torch.stack(row) for row in A]) / ((square.sqrt() if square > 0 else square) + eps)
+            M = (rho[h] * torch.stack([torch.stack(row) for row in A]) / ((square.sqrt()
+                if square > 0 else square) + eps))
             rows.append(torch.linalg.inv(one - M) @ M @ v[b,h])
     return torch.stack(rows).view_as(v)

@@ -22,7 +22,8 @@ from ..theory.neumann import check_rho, forward_mode
 # %% ../../nbs/2_operators/21_pure.ipynb #eeaef5f6
 def widen(*tensors:Tensor # Floating tensors
          )->tuple: # The same in float32, or untouched when they are float32 or float64
-    "Bring half-precision tensors to float32, the narrowest type in which sums over tokens are safe."
+    """Bring half-precision tensors to float32, the narrowest type in which sums over tokens are
+    safe."""
     return tuple(t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors)
 
 def no_autocast(device:torch.device # Where the tensors are
@@ -38,14 +39,18 @@ def check_qkv(q:Tensor, # (B, H, N, D)
     "Raise a `ValueError` when the shapes or types of `q`, `k` and `v` do not belong together."
     given = {n:t for n,t in (('q', q), ('k', k), ('v', v)) if t is not None}
     for n,t in given.items():
-        if t.ndim != 4: raise ValueError(f'{n} must have 4 axes (B, H, tokens, D), got shape {tuple(t.shape)}')
-        if not t.is_floating_point(): raise ValueError(f'{n} must be a floating tensor, got {t.dtype}')
+        if t.ndim != 4:
+            raise ValueError(f'{n} must have 4 axes (B, H, tokens, D), got shape {tuple(t.shape)}')
+        if not t.is_floating_point():
+            raise ValueError(f'{n} must be a floating tensor, got {t.dtype}')
     if len({widen(t)[0].dtype for t in given.values()}) > 1:
-        raise ValueError(f'q, k and v must share a precision, got {[t.dtype for t in given.values()]}')
+        raise ValueError(
+            f'q, k and v must share a precision, got {[t.dtype for t in given.values()]}')
     if q.shape[:2] != k.shape[:2] or q.shape[3] != k.shape[3]:
         raise ValueError(f'k must agree with q in batch, heads and width: q {tuple(q.shape)}, k {tuple(k.shape)}')
     if v is not None and v.shape[:3] != k.shape[:3]:
-        raise ValueError(f'v must agree with k in batch, heads and tokens: k {tuple(k.shape)}, v {tuple(v.shape)}')
+        raise ValueError(f'v must agree with k in batch, heads and tokens: k {tuple(k.shape)}, v '
+                         f'{tuple(v.shape)}')
 
 def check_eps(eps:float # Added to a norm or a sum
              )->None:
@@ -60,11 +65,15 @@ def check_mask(name:str, # Name of the argument, for the message
               )->None:
     "Raise a `ValueError` that names `mask` when its dtype is not bool or its shape does not fit."
     if mask is None: return
-    if mask.dtype != torch.bool: raise ValueError(f'{name} must be a bool tensor, True where masked; got {mask.dtype}')
+    if mask.dtype != torch.bool:
+        raise ValueError(f'{name} must be a bool tensor, True where masked; got {mask.dtype}')
     lead = len(shape) - mask.ndim
     fits = lead >= 0 and all(m in (1, s) for m,s in zip(mask.shape, shape[lead:]))
     if exact: fits = tuple(mask.shape) == tuple(shape)
-    if not fits: raise ValueError(f'{name} must {"have" if exact else "broadcast to"} shape {tuple(shape)}, got {tuple(mask.shape)}')
+    if not fits:
+        raise ValueError(
+            f'{name} must {"have" if exact else "broadcast to"} shape {tuple(shape)}, got '
+                         f'{tuple(mask.shape)}')
 
 def check_masks(q:Tensor, # (B, H, N, D)
                 k:Tensor, # (B, H, M, D)
@@ -90,9 +99,12 @@ def edge_mask(q:Tensor, # (B, H, N, D)
     N, M = q.shape[2], k.shape[2]
     check_masks(q, k, key_padding_mask, attn_mask, query_padding_mask)
     masks = [] if attn_mask is None else [attn_mask]
-    if key_padding_mask is not None: masks.append(key_padding_mask[:, None, None])           # (B, 1, 1, M)
-    if query_padding_mask is not None: masks.append(query_padding_mask[:, None, :, None])    # (B, 1, N, 1)
-    if is_causal: masks.append(torch.ones(N, M, dtype=torch.bool, device=q.device).triu(1))  # (N, M)
+    if key_padding_mask is not None:
+        masks.append(key_padding_mask[:, None, None])  # (B, 1, 1, M)
+    if query_padding_mask is not None:
+        masks.append(query_padding_mask[:, None, :, None])  # (B, 1, N, 1)
+    if is_causal:
+        masks.append(torch.ones(N, M, dtype=torch.bool, device=q.device).triu(1))  # (N, M)
     out = None
     for m in masks: out = m if out is None else out | m
     return out
@@ -104,24 +116,29 @@ def zero_padding(q:Tensor, # (B, H, N, D)
                  key_padding_mask:Tensor|None=None, # (B, M) bool, True where a key is padding
                  query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
                 )->tuple: # q, k and v
-    "Zeros in place of whatever stands in the padding, NaN and infinity included, in values and gradients."
+    """Zeros in place of whatever stands in the padding, NaN and infinity included, in values and
+    gradients."""
     if query_padding_mask is not None: q = q.masked_fill(query_padding_mask[:, None, :, None], 0)
     if key_padding_mask is None: return q, k, v
     hide = key_padding_mask[:, None, :, None]
     return q, k.masked_fill(hide, 0), None if v is None else v.masked_fill(hide, 0)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6388525d
-def naive_pure_infsa(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, eps=1e-6, query_padding_mask=None):
-    "Pure-InfSA in plain float64 loops, one image, head and token at a time: the yardstick for `pure_infsa`."
+def naive_pure_infsa(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, eps=1e-6,
+                     query_padding_mask=None):
+    """Pure-InfSA in plain float64 loops, one image, head and token at a time: the yardstick for
+    `pure_infsa`."""
     B, H, N, M = *q.shape[:3], k.shape[2]
     rho = torch.as_tensor(rho, dtype=torch.float64).expand(H)
     q, k, v = q.double(), k.double(), v.double()
     removed = edge_mask(q, k, key_padding_mask, attn_mask, is_causal, query_padding_mask)
-    removed = torch.zeros(B, H, N, M, dtype=torch.bool) if removed is None else removed.expand(B, H, N, M)
+    removed = (torch.zeros(B, H, N, M, dtype=torch.bool) if removed is None
+               else removed.expand(B, H, N, M))
     rows = []
     for b in range(B):
         for h in range(H):
-            A = [[(q[b,h,i] @ k[b,h,j] / q.shape[3]).relu() * (not removed[b,h,i,j]) for j in range(M)] for i in range(N)]
+            A = [[(q[b,h,i] @ k[b,h,j] / q.shape[3]).relu() * (not removed[b,h,i,j])
+                  for j in range(M)] for i in range(N)]
             for i in range(N):
                 seen = A[:i+1] if is_causal else A
                 square = sum(a*a for row in seen for a in row)
@@ -154,14 +171,17 @@ def graph_and_scale(q:Tensor, # (B, H, N, D)
                     is_causal:bool=False, # Whether row i is divided by the norm of the rows up to i
                     eps:float=1e-6, # Added to the norm, above 0
                    )->tuple: # Graph (B, H, N, M), and the factor rho / (norm + eps) of its rows, (B, H, N or 1, 1)
-    "The token graph written out, and what its rows are multiplied with; their product is one discounted hop."
+    """The token graph written out, and what its rows are multiplied with; their product is one
+    discounted hop."""
     return _graph(q, k, discounts(rho, q), mask, is_causal, eps)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #2bc9cc74
-ROWS, COLS = 1024, 512  # sides of a tile of the graph: two of them stay in cache, one row of processors each
+# sides of a tile of the graph: two of them stay in cache, one row of processors each
+ROWS, COLS = 1024, 512
 
 def _sides(q, k):
-    "Heads, rows and columns of a tile; many heads where graphs are small, all of it where there are shapes and no numbers."
+    """Heads, rows and columns of a tile; many heads where graphs are small, all of it where there
+    are shapes and no numbers."""
     G, N, M = *q.shape[:2], k.shape[1]
     if q.is_meta: return max(1, G), max(1, N), max(1, M)
     R, C = max(1, min(N, ROWS)), max(1, min(M, COLS))
@@ -177,7 +197,8 @@ def _tiles(q, k, is_causal):
 
 def _buffer(q, k): return q.new_empty(prod(_sides(q, k)))
 
-def _add_product(total, a, b): torch.baddbmm(total, a, b, out=total)  # `baddbmm_` escapes PyTorch's operation counter
+def _add_product(total, a, b):
+    torch.baddbmm(total, a, b, out=total)  # `baddbmm_` escapes PyTorch's operation counter
 
 def _edges(q, k, attn_mask, is_causal, g, r, c, buffer):
     "Edges of one tile, D times as large as those of the graph."
@@ -198,7 +219,8 @@ def _hop(q, k, v, rho, attn_mask, is_causal, eps):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, buffer)
         squares[g, r] += torch.linalg.vector_norm(A, dim=-1).double().square()
         _add_product(out[g, r], A, v[g, c])
-    norm = ((squares.cumsum(1) if is_causal else squares.sum(1, keepdim=True)).sqrt() / D).to(v.dtype)
+    norm = ((squares.cumsum(1) if is_causal else squares.sum(1, keepdim=True))
+            .sqrt() / D).to(v.dtype)
     return out.mul_((rho[:, None] / (norm + eps) / D).unsqueeze(-1)), norm
 
 # %% ../../nbs/2_operators/21_pure.ipynb #9a6d5e96
@@ -209,12 +231,14 @@ def _hop_backward(dO, q, k, v, rho, attn_mask, out, norm, is_causal, eps):
     share = (dO * out).sum(-1)  # (G, N)
     slope = (-share / (norm + eps) / norm.where(norm > 0, 1)).where(norm > 0, 0) / D**2
     slope = slope.flip(1).cumsum(1).flip(1) if is_causal else slope.sum(1, keepdim=True)
-    dO, slope = dO * (rho[:, None] / (norm + eps) / D).unsqueeze(-1), slope.expand(G, N).unsqueeze(-1)
+    dO, slope = (dO * (rho[:, None] / (norm + eps) / D).unsqueeze(-1),
+                 slope.expand(G, N).unsqueeze(-1))
     edges, grads = _buffer(q, k), _buffer(q, k)
     for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, edges)
         _add_product(dv[g, c], A.mT, dO[g, r])
-        dA = torch.bmm(dO[g, r], v[g, c].mT, out=grads[:A.numel()].view(A.shape)).addcmul_(A, slope[g, r])
+        dA = torch.bmm(dO[g, r], v[g, c].mT, out=grads[:A.numel()].view(A.shape)).addcmul_(A,
+            slope[g, r])
         dA.masked_fill_(A == 0, 0)
         _add_product(dq[g, r], dA, k[g, c])
         _add_product(dk[g, c], dA.mT, q[g, r])
@@ -227,27 +251,33 @@ def _written_out(q, k, v, rho, attn_mask, is_causal, eps):
     return (A @ v) * scale
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6ad452d8
-def _hop_heads(q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None, is_causal:bool, eps:float)->tuple[Tensor, Tensor]:
+def _hop_heads(q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None, is_causal:bool,
+               eps:float)->tuple[Tensor, Tensor]:
     "`_hop` for q (B, H, N, D) and rho (B, H): output (B, H, N, Dv) and norms (B, H, N or 1)."
-    out, norm = _hop(*(t.flatten(0, 1) for t in (q, k, v)), rho.flatten(), attn_mask, is_causal, eps)
+    out, norm = _hop(*(t.flatten(0, 1) for t in (q, k, v)), rho.flatten(), attn_mask, is_causal,
+                     eps)
     return out.unflatten(0, q.shape[:2]), norm.unflatten(0, q.shape[:2])
 
 _hop_op = torch.library.custom_op('infsa::pure_hop', _hop_heads, mutates_args=())
 
 @_hop_op.register_fake
 def _(q, k, v, rho, attn_mask, is_causal, eps):
-    return v.new_empty(*q.shape[:3], v.shape[3]), v.new_empty(*q.shape[:2], q.shape[2] if is_causal else 1)
+    return (v.new_empty(*q.shape[:3], v.shape[3]),
+            v.new_empty(*q.shape[:2], q.shape[2] if is_causal else 1))
 
 @torch.library.custom_op('infsa::pure_hop_backward', mutates_args=())
-def _hop_backward_op(dO:Tensor, q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None, out:Tensor, norm:Tensor,
-                     is_causal:bool, eps:float)->tuple[Tensor, Tensor, Tensor, Tensor]:
+def _hop_backward_op(dO:Tensor, q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None,
+                     out:Tensor, norm:Tensor, is_causal:bool, eps:float)->tuple[Tensor, Tensor,
+    Tensor, Tensor]:
     "`_hop_backward` for the shapes of `_hop_op`."
     flat = [t.flatten(0, 1) for t in (dO, q, k, v, rho)]
-    *grads, drho = _hop_backward(*flat, attn_mask, out.flatten(0, 1), norm.flatten(0, 1), is_causal, eps)
+    *grads, drho = _hop_backward(*flat, attn_mask, out.flatten(0, 1), norm.flatten(0, 1), is_causal,
+                                 eps)
     return *(g.unflatten(0, q.shape[:2]) for g in grads), drho.view(rho.shape)
 
 @_hop_backward_op.register_fake
-def _(dO, *inputs): return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs[:4])
+def _(dO, *inputs):
+    return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs[:4])
 
 def _save(ctx, inputs, output):
     *tensors, is_causal, eps = inputs
@@ -255,8 +285,8 @@ def _save(ctx, inputs, output):
     ctx.save_for_backward(*tensors, *output)
     ctx.options = is_causal, eps
 
-_hop_op.register_autograd(lambda ctx, dO, _: (*_hop_backward_op(dO, *ctx.saved_tensors, *ctx.options), None, None, None),
-                          setup_context=_save)
+_hop_op.register_autograd(lambda ctx, dO, _: (*_hop_backward_op(dO, *ctx.saved_tensors,
+    *ctx.options), None, None, None), setup_context=_save)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #b5586594
 def one_by_one(function # A `torch.autograd.Function` class with tensors, or a tuple of them, as result
@@ -264,7 +294,8 @@ def one_by_one(function # A `torch.autograd.Function` class with tensors, or a t
     "Let a batch of calls be made call by call."
     def vmap(info, in_dims, *args):
         part = lambda i: (a if d is None else a.select(d, i) for a,d in zip(args, in_dims))
-        outs = tuple(torch.stack(o) for o in zip(*(function.apply(*part(i)) for i in range(info.batch_size))))
+        outs = tuple(torch.stack(o)
+                     for o in zip(*(function.apply(*part(i)) for i in range(info.batch_size))))
         return outs, (0,)*len(outs)
     function.vmap = staticmethod(vmap)
     return function
@@ -288,6 +319,7 @@ class _TiledBackward(torch.autograd.Function):
         first = lambda dO, *qkvr: torch.func.vjp(hop, *qkvr)[1](dO)
         return *torch.func.vjp(first, *inputs)[1](slopes), *[None]*5
 
+# %% ../../nbs/2_operators/21_pure.ipynb #b976e426
 @one_by_one
 class _Tiled(torch.autograd.Function):
     "`_hop_op` with gradients, for q (B, H, N, D), k, v and rho (B, H)."
@@ -295,7 +327,8 @@ class _Tiled(torch.autograd.Function):
     setup_context = staticmethod(_save)
 
     @staticmethod
-    def backward(ctx, dO, _): return *_TiledBackward.apply(dO, *ctx.saved_tensors, *ctx.options), None, None, None
+    def backward(ctx, dO, _):
+        return *_TiledBackward.apply(dO, *ctx.saved_tensors, *ctx.options), None, None, None
 
 # %% ../../nbs/2_operators/21_pure.ipynb #d7f7e9a4
 def _backward_flops(dO, q, k, v, *args, **kwargs):
@@ -325,10 +358,12 @@ def pure_infsa(q:Tensor, # (B, H, N, D) queries
                dropout_p:float=0., # Probability that an edge is dropped, after the norm
                need_weights:bool=False, # Whether to return the weights too
               )->Tensor: # (B, H, N, Dv); with `need_weights` also the weights (B, H, N, M)
-    """One discounted hop `rho * A_hat @ v` on the normalised token graph; half types are computed in float32.
+    """One discounted hop `rho * A_hat @ v` on the normalised token graph; half types are computed
+    in float32.
 
     Time B*H*N*M*D; memory of the tiled form B*H*(N+M)*D, with weights or dropout B*H*N*M.
-    Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit. Source: arXiv 2603.00175."""
+    Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit. Source: arXiv
+    2603.00175."""
     check_qkv(q, k, v)
     check_eps(eps)
     check_masks(q, k, key_padding_mask, attn_mask, query_padding_mask)
@@ -336,7 +371,8 @@ def pure_infsa(q:Tensor, # (B, H, N, D) queries
     with no_autocast(q.device):
         q, k, v = zero_padding(*widen(q, k, v), key_padding_mask, query_padding_mask)
         if attn_mask is not None: attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2])
-        if not (need_weights or dropout_p): return _one_hop(q, k, v, rho, attn_mask, is_causal, eps).to(dtype)
+        if not (need_weights or dropout_p):
+            return _one_hop(q, k, v, rho, attn_mask, is_causal, eps).to(dtype)
         A, scale = _graph(q, k, rho, edge_mask(q, k, None, attn_mask, is_causal), is_causal, eps)
         if dropout_p: A = F.dropout(A, dropout_p)
         out = ((A @ v) * scale).to(dtype)

@@ -17,7 +17,8 @@ def token_graph(q:Tensor, # (..., N, D) queries
                )->Tensor: # (..., N, M) non-negative weights
     "The graph of tokens, ReLU(q kᵀ / D); raises ValueError for a wrong shape or dtype."
     if q.ndim < 2 or k.ndim < 2 or q.shape[-1] != k.shape[-1]:
-        raise ValueError(f"q and k must be (..., N, D) and (..., M, D), got {tuple(q.shape)} and {tuple(k.shape)}")
+        raise ValueError(f"q and k must be (..., N, D) and (..., M, D), got {tuple(q.shape)} and "
+                         f"{tuple(k.shape)}")
     if q.dtype != k.dtype or not q.is_floating_point():
         raise ValueError(f"q and k must share a floating dtype, got {q.dtype} and {k.dtype}")
     A = (q @ k.mT / q.shape[-1]).relu()  # (..., N, M)
@@ -31,7 +32,8 @@ def token_graph(q:Tensor, # (..., N, D) queries
 # %% ../../nbs/1_theory/10_graph.ipynb #c812da18
 def frobenius_norm(A:Tensor, # (..., N, M)
                   )->Tensor: # (..., 1, 1), float32 or wider
-    "Frobenius norm over the last two axes: rows in float32 or wider, their norms in float64; its gradient at zero is zero."
+    """Frobenius norm over the last two axes: rows in float32 or wider, their norms in float64; its
+    gradient at zero is zero."""
     wide = torch.promote_types(A.dtype, torch.float32)
     rows = torch.linalg.vector_norm(A, dim=-1, keepdim=True, dtype=wide)  # (..., N, 1)
     return torch.linalg.vector_norm(rows, dim=-2, keepdim=True, dtype=torch.float64).to(wide)
@@ -78,7 +80,8 @@ def _levelled(B, same):
 def spectral_radius(A:Tensor, # (..., N, N) non-negative, float32 or float64
                    )->Tensor: # (...), float64
     """Largest modulus of an eigenvalue, from bounds that meet to 4N roundings; 0 without a cycle.
-    Ten or so products of N×N matrices; no gradient. Raises ValueError where the bounds stay apart."""
+    Ten or so products of N×N matrices; no gradient. Raises ValueError where the bounds stay
+    apart."""
     _check_square(A, batch=True)
     A, N = A.detach(), A.shape[-1]
     if not A.numel(): return A.new_zeros(A.shape[:-2], dtype=torch.float64)
@@ -94,7 +97,8 @@ def spectral_radius(A:Tensor, # (..., N, N) non-negative, float32 or float64
         if (high - low <= 2*N*torch.finfo(B.dtype).eps*high).all():
             return _times_two_to((low + high)/2, top[..., 0, 0])
         P = P @ P
-        P = P/(same*P.sum(-1)[..., None, :]).amax(-1, keepdim=True)  # each class grows at its own rate
+        # each class grows at its own rate
+        P = P/(same*P.sum(-1)[..., None, :]).amax(-1, keepdim=True)
     raise ValueError('A: the bounds of its spectral radius stay apart, '
                      f'{low} and {high} times 2^{top[..., 0, 0]}')
 
@@ -146,7 +150,8 @@ def pagerank(A:Tensor, # (N, N) non-negative
 # %% ../../nbs/1_theory/10_graph.ipynb #842c8b9d
 def eigenvector_centrality(A:Tensor, # (N, N) non-negative
                           )->Tensor: # (N,) non-negative, Euclidean norm 1, A v = lambda v
-    "Right eigenvector of the largest eigenvalue; transpose `A` for the left one. Raises ValueError where there is none to find."
+    """Right eigenvector of the largest eigenvalue; transpose `A` for the left one. Raises
+    ValueError where there is none to find."""
     _check_square(A)
     if not (A > 0).any(): raise ValueError('A must have an edge, got a graph without any')
     radius = spectral_radius(A)

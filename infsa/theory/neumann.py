@@ -18,14 +18,18 @@ def check_rho(rho:float|Tensor, # Discount per hop in (0, 1), a number or () or 
               num_heads:int|None=None, # H, if it must match
               values:bool=True, # Whether the numbers of a tensor are looked at, which waits for its device
              )->Tensor: # () or (H, 1, 1)
-    "`rho` as a tensor that broadcasts over (..., H, N, N); raises ValueError out of (0, 1) or for a wrong shape."
-    if not isinstance(rho, Tensor) and not 0 < rho < 1: raise ValueError(f"rho must lie strictly between 0 and 1, got {rho:.6g}")
+    """`rho` as a tensor that broadcasts over (..., H, N, N); raises ValueError out of (0, 1) or for
+    a wrong shape."""
+    if not isinstance(rho, Tensor) and not 0 < rho < 1:
+        raise ValueError(f"rho must lie strictly between 0 and 1, got {rho:.6g}")
     r = rho if isinstance(rho, Tensor) else torch.tensor(rho, dtype=torch.float64, device='cpu')
     if r.ndim > 1 or (r.ndim == 1 and num_heads is not None and len(r) != num_heads):
         raise ValueError(f"rho must have shape () or ({num_heads or 'H'},), got {tuple(r.shape)}")
     if values and isinstance(rho, Tensor) and not (torch.compiler.is_compiling() or r.is_meta):
         bad = r.detach()[~((r.detach() > 0) & (r.detach() < 1))]
-        if bad.numel(): raise ValueError(f"rho must lie strictly between 0 and 1, got {bad.flatten()[0].item():.6g}")
+        if bad.numel():
+            raise ValueError(
+                f"rho must lie strictly between 0 and 1, got {bad.flatten()[0].item():.6g}")
     return r if r.ndim == 0 else r[:, None, None]
 
 # %% ../../nbs/1_theory/11_neumann.ipynb #42deb757
@@ -39,13 +43,17 @@ def solve_systems(A:Tensor, # (..., N, N) regular
                   B:Tensor, # (..., N, K), the same leading axes
                  )->Tensor: # (..., N, K), X in `A @ X = B`
     "`torch.linalg.solve`, matrix by matrix where a batch might break."
-    if forward_mode(): return torch.linalg.inv(A) @ B  # the tangent of `solve` has a wrong tangent itself, seen with 2.14.1
+    # the tangent of `solve` has a wrong tangent itself, seen with 2.14.1
+    if forward_mode():
+        return torch.linalg.inv(A) @ B
     if torch.compiler.is_exporting() or A.device.type != 'cpu': return torch.linalg.solve(A, B)
     return (_solve_op if torch.compiler.is_compiling() else _solve)(A, B)
 
 def _solve(A:Tensor, B:Tensor)->Tensor: # contiguous, as compiled code expects it
-    if A.shape[-1] <= BATCHED_ROWS or A.shape[:-2].numel() < 2 or torch.get_num_threads() == 1: return torch.linalg.solve(A, B).contiguous()
-    return torch.stack([torch.linalg.solve(a, b) for a,b in zip(A.flatten(0, -3), B.flatten(0, -3))]).view_as(B)
+    if A.shape[-1] <= BATCHED_ROWS or A.shape[:-2].numel() < 2 or torch.get_num_threads() == 1:
+        return torch.linalg.solve(A, B).contiguous()
+    return torch.stack([torch.linalg.solve(a, b)
+                        for a,b in zip(A.flatten(0, -3), B.flatten(0, -3))]).view_as(B)
 
 _solve_op = torch.library.custom_op('infsa::solve', _solve, mutates_args=())
 _solve_op.register_fake(lambda A, B: B.new_empty(B.shape))
@@ -53,18 +61,24 @@ _solve_op.register_fake(lambda A, B: B.new_empty(B.shape))
 def _solve_backward(ctx, g):
     dB = _solve_op(ctx.saved_tensors[0].mT, g)
     return -dB @ ctx.saved_tensors[1].mT, dB
-_solve_op.register_autograd(_solve_backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[0], output))
+_solve_op.register_autograd(_solve_backward,
+                            setup_context=lambda ctx, inputs, output: ctx.save_for_backward(
+    inputs[0], output))
 
 # %% ../../nbs/1_theory/11_neumann.ipynb #2138dcac
 def _square(A, rho):
-    if A.ndim < 2 or A.shape[-1] != A.shape[-2]: raise ValueError(f"A must be (..., N, N), got {tuple(A.shape)}")
+    if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
+        raise ValueError(f"A must be (..., N, N), got {tuple(A.shape)}")
     if not A.is_floating_point(): raise ValueError(f"A must be a floating tensor, got {A.dtype}")
     r = check_rho(rho, A.shape[-3] if A.ndim > 2 else None)
-    if r.ndim and A.ndim < 3: raise ValueError(f"rho of shape ({len(r)},) needs A of shape (..., H, N, N), got {tuple(A.shape)}")
+    if r.ndim and A.ndim < 3:
+        raise ValueError(
+            f"rho of shape ({len(r)},) needs A of shape (..., H, N, N), got {tuple(A.shape)}")
     return r.to(A) * A
 
 def _check_hops(hops):
-    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 1: raise ValueError(f"hops must be an integer >= 1, got {hops}")
+    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 1:
+        raise ValueError(f"hops must be an integer >= 1, got {hops}")
 
 def neumann_series(A:Tensor, # (..., N, N)
                    rho:float|Tensor, # Discount in (0, 1), () or (H,)
@@ -88,7 +102,8 @@ def resolvent(A:Tensor, # (..., N, N), spectral radius below 1/rho
 def truncation_bound(rho:float|Tensor, # Discount in (0, 1)
                      hops:int, # Terms kept, 1 or more
                     )->Tensor: # Shape of `rho`
-    "Largest 2-norm of what `hops` terms leave out, rho^(hops+1)/(1-rho), for a graph of 2-norm at most 1."
+    """Largest 2-norm of what `hops` terms leave out, rho^(hops+1)/(1-rho), for a graph of 2-norm at
+    most 1."""
     _check_hops(hops)
     check_rho(rho)
     r = torch.as_tensor(rho, dtype=None if isinstance(rho, Tensor) else torch.float64)
@@ -98,7 +113,8 @@ def hops_for(rho:float, # Discount in (0, 1)
              tol:float, # Remainder allowed, above 0
             )->int: # Smallest number of hops, 1 or more
     "Fewest hops whose `truncation_bound` is at most `tol`."
-    if check_rho(rho).ndim: raise ValueError(f"rho must be one number, got shape {tuple(rho.shape)}")
+    if check_rho(rho).ndim:
+        raise ValueError(f"rho must be one number, got shape {tuple(rho.shape)}")
     if not 0 < tol < math.inf: raise ValueError(f"tol must be above 0 and finite, got {tol}")
     rho = float(rho)
     hops = max(1, math.ceil(math.log(tol*(1-rho)) / math.log(rho)) - 1)

@@ -21,15 +21,22 @@ def study(models:list, # Names for `create_model`
           progress:bool=True, # Show a bar over the runs
          )->list: # The summaries, by seed, then model
     "Train every model with every seed by the command `infsa_train` and collect the summaries."
-    threads, jobs = str(max(1, (os.cpu_count() or 1)//workers)), [(m, s) for s in seeds for m in models]
+    threads, jobs = (str(max(1, (os.cpu_count() or 1)//workers)),
+                     [(m, s) for s in seeds for m in models])
     def run(job):
         folder = Path(runs)/f'{job[0]}-seed{job[1]}'
         if not (folder/'summary.json').exists():
-            cmd = [sys.executable, '-c', 'import sys; from infsa.training.run import main; sys.exit(main())', '--model', job[0], '--seed', str(job[1]), '--out', str(folder), '--force', *args]
-            r = subprocess.run(cmd, env=dict(os.environ, OMP_NUM_THREADS=threads, MPLBACKEND='agg'), capture_output=True, text=True)
-            if r.returncode: raise RuntimeError(f'{job[0]}, seed {job[1]}, ended with {r.returncode}: {(r.stderr.strip().splitlines() or ["no message"])[-1]}')
+            cmd = [sys.executable, '-c',
+                   'import sys; from infsa.training.run import main; sys.exit(main())', '--model',
+                   job[0], '--seed', str(job[1]), '--out', str(folder), '--force', *args]
+            r = subprocess.run(cmd, env=dict(os.environ, OMP_NUM_THREADS=threads, MPLBACKEND='agg'),
+                               capture_output=True, text=True)
+            if r.returncode:
+                raise RuntimeError(f'{job[0]}, seed {job[1]}, ended with {r.returncode}: '
+                                   f'{(r.stderr.strip().splitlines() or ["no message"])[-1]}')
         return json.loads((folder/'summary.json').read_text())
-    with ThreadPoolExecutor(workers) as pool: return list(show_progress(pool.map(run, jobs), len(jobs), progress))
+    with ThreadPoolExecutor(workers) as pool:
+        return list(show_progress(pool.map(run, jobs), len(jobs), progress))
 
 # %% ../../nbs/6_training/62_study.ipynb #8e4031c8
 def write_rows(file, # JSON file to write
@@ -38,5 +45,7 @@ def write_rows(file, # JSON file to write
               ):
     "Write a result as JSON that `json` reads back, one row a line."
     text = json.dumps(what | ({'rows': []} if rows else {}), indent=1)
-    if rows: text = text[:-len('[]\n}')] + '[\n' + ',\n'.join('  ' + json.dumps(r) for r in rows) + '\n ]\n}'
+    if rows:
+        text = (text[:-len('[]\n}')] + '[\n' + ',\n'.join('  ' + json.dumps(r) for r in rows)
+                + '\n ]\n}')
     Path(file).write_text(text + '\n')

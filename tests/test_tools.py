@@ -1,5 +1,5 @@
 "The tools that turn notebooks into the site and the README, on small notebooks made here."
-import base64, json, os, shutil, subprocess, sys
+import base64, html, json, os, shutil, subprocess, sys
 from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
 from check_links import problems
-from pages import NBS, Page, arguments_table, card, directives, link_symbols, myst, notebooks, public_names
+from pages import NBS, Page, arguments_table, card, directives, first_sentence, link_symbols, markdown, myst, notebooks, public_names
 from readme import readme
 from run_nbs import run
 from run_tests import run_notebook, run_pytest, parts_of, to_record
@@ -149,6 +149,22 @@ def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):
     assert first == readme(page, tmp_path)
     assert '[next](nbs/00_a.ipynb)' in first and '```text\n42\n```' in first and 'index_files/index_1.png' in first
     assert (tmp_path/'index_files'/'index_1.png').read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize('below, alt', [
+    ('Two *ways* to [look](a.ipynb#b) at `x`. The rest\nis longer.\n\nMore.', 'Two ways to look at x.'),
+    ('A line that is\nbroken, "quoted", and $\\rho$? Yes.', 'A line that is broken, "quoted", and rho?'),
+    ('## A heading', ''), ('| a | b |\n|---|---|', ''), ('- a list. With more', ''), ('1. a list', ''), ('```sh\nmake\n```', '')])
+def test_the_sentence_below_a_picture_is_its_alt_text(tmp_path, below, alt):
+    cells = ('code', 'plot()', result(image_png=PNG)), ('code', '#| hide\nassert True'), ('md', below)
+    page = notebook(tmp_path/'nbs', 'index.ipynb', ('md', '# T'), *cells)
+    text = markdown(page, tmp_path/'index_files', 'index_files')
+    assert f'alt="{html.escape(alt)}"' in text and first_sentence(below) == alt
+
+
+def test_a_picture_with_code_below_has_no_alt_text(tmp_path):
+    page = notebook(tmp_path/'nbs', 'index.ipynb', ('code', 'plot()', result(image_png=PNG)), ('code', 'y', result(text_plain='42')), ('md', 'Later.'))
+    assert 'alt=""' in markdown(page, tmp_path/'index_files', 'index_files')
 
 
 def test_committed_readme_belongs_to_its_notebook(tmp_path):

@@ -156,10 +156,19 @@ def clean_output(output):
     return output
 
 
+def first_sentence(markdown):
+    "First sentence of a Markdown cell in plain text, for the picture above it; empty for a heading, table or list."
+    paragraph = markdown.strip().split('\n\n')[0]
+    if re.match(r'#|\||```|> |[-+*] |\d+\. ', paragraph): return ''
+    plain = re.sub(r'!?\[([^\]]*)\]\([^)]*\)|[*`$\\]|<[^>]*>', r'\1', ' '.join(paragraph.split()))
+    return re.split(r'(?<=[.?!])\s', plain)[0]
+
+
 def markdown(page, images, where_images):
     "The page as one Markdown document; its pictures are written to the folder `images` and linked below `where_images`."
-    out, n = [], 0
-    for kind, source, outputs, _ in visible(page):
+    out, n, seen = [], 0, list(visible(page))
+    below = [source if kind == 'md' else '' for kind, source, _, _ in seen[1:]] + ['']
+    for (kind, source, outputs, _), caption in zip(seen, below):
         if kind == 'api': continue
         out.append(f'```python\n{source}\n```' if kind == 'code' and source else source if kind == 'md' else '')
         for o in outputs:
@@ -169,7 +178,8 @@ def markdown(page, images, where_images):
                 images.mkdir(exist_ok=True)
                 (images/f'{page.path.stem}_{n}.png').write_bytes(base64.b64decode(text(data['image/png'])))
                 width = o.get('metadata', {}).get('image/png', {}).get('width')
-                out.append(f'<img src="{where_images}/{page.path.stem}_{n}.png" alt="{html.escape("picture made by the code above")}"' + (f' width="{width}"' if width else '') + '>')
+                shown = f'src="{where_images}/{page.path.stem}_{n}.png" alt="{html.escape(first_sentence(caption))}"'
+                out.append(f'<img {shown}' + (f' width="{width}"' if width else '') + '>')
             elif is_markdown(o): out.append(text(data['text/markdown']))
             elif 'text/plain' in data: out.append('```text\n' + text(data['text/plain']).rstrip() + '\n```')
             elif 'text' in o: out.append('```text\n' + clean_output(o)['text'].rstrip() + '\n```')

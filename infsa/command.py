@@ -102,7 +102,8 @@ def write_json(file, # Path
 def run_folder(out, # Folder; None: the next free one below `runs/`
                stem:str, # Its name if `out` is None, with a number behind it where it is taken
                force:bool=False, # Whether what a run left may be overwritten
-               marks:tuple=('summary.json', 'interrupted.json'), # Files that a finished and an interrupted run leave
+               # Files that a finished and an interrupted run leave
+               marks:tuple=('summary.json', 'interrupted.json'),
               )->Path:
     """A folder to write to, not made yet; raises `FileExistsError` or `PermissionError` where that
     cannot be."""
@@ -112,14 +113,14 @@ def run_folder(out, # Folder; None: the next free one below `runs/`
     out = Path(out).expanduser()
     for f, kind in zip(marks, ('a finished', 'an interrupted')):
         if (out/f).exists() and not force:
-            raise FileExistsError(
-                f'out: {out} holds {kind} run; choose another --out or pass --force')
+            raise FileExistsError(f'out: {out} holds {kind} run; choose another --out or pass '
+                                  '--force')
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
     if not there.is_dir():
         raise FileExistsError(f'out: {there} is a file, so no run folder can be made at {out}')
     if not os.access(there, os.W_OK):
-        raise PermissionError(
-            f'out: {there} is not writable, so no run folder can be made at {out}')
+        raise PermissionError(f'out: {there} is not writable, so no run folder can be made at '
+                              f'{out}')
     return out
 
 # %% ../nbs/0_start/01_command.ipynb #30e580e6

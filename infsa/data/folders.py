@@ -69,8 +69,8 @@ def _by_folder(folder, vocab, left_out):
     "(file, label) of the images in the class folders of `folder`."
     extra = sorted(set(_subdirs(folder)) - set(vocab))
     if extra:
-        raise ValueError(
-            f'{folder/extra[0]}: class {extra[0]!r} of val is not in train ({len(extra)} such)')
+        raise ValueError(f'{folder/extra[0]}: class {extra[0]!r} of val is not in train '
+                         f'({len(extra)} such)')
     return [(f, i) for i, w in enumerate(vocab) for f in _images(folder/w, left_out)]
 
 # %% ../../nbs/4_data/42_folders.ipynb #0868957d
@@ -106,10 +106,9 @@ def _find_root(path):
         if (p/'train').is_dir() and (p/'val').is_dir():
             return ('kaggle' if p.parts[-2:] == ('Data', 'CLS-LOC') else kind), p
     held = ', '.join(sorted(o.name for o in path.iterdir())[:5]) or 'nothing'
-    raise FileNotFoundError(
-        f'path={path} holds no ImageNet. Looked for the folders train and val in '
-                            'ILSVRC/Data/CLS-LOC, '
-                            f'in Data/CLS-LOC and in the folder itself; it holds {held}')
+    raise FileNotFoundError(f'path={path} holds no ImageNet. Looked for the folders train and val '
+                            'in ILSVRC/Data/CLS-LOC, in Data/CLS-LOC and in the folder itself; '
+                            f'it holds {held}')
 
 # %% ../../nbs/4_data/42_folders.ipynb #951ca506
 def _filled(root, split, items, left_out, vocab):

@@ -97,17 +97,15 @@ def _check_dls(n, bs, img_size, crop_pct, num_workers):
             raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
     if not 0.1 <= crop_pct <= 1: raise ValueError(f'crop_pct={crop_pct!r}: must be in [0.1, 1]')
     if bs > n:
-        raise ValueError(
-            f'bs={bs}: more than the {n} training images, and the last incomplete batch is '
-                         f'dropped; at most {n}')
+        raise ValueError(f'bs={bs}: more than the {n} training images, and the last incomplete '
+                         f'batch is dropped; at most {n}')
 
 def _check_left(found, left, bad, vocab):
     "One clear error when the unreadable images `bad` were all of a class among those `found`."
     gone = sorted({y for _, y in found} - {y for _, y in left})
     if gone:
-        raise ValueError(
-            f'{bad[0]}: no readable image is left of class {vocab[gone[0]]} in this folder '
-                         f'({len(gone)} such classes, {len(bad)} unreadable images)')
+        raise ValueError(f'{bad[0]}: no readable image is left of class {vocab[gone[0]]} in this '
+                         f'folder ({len(gone)} such classes, {len(bad)} unreadable images)')
 
 def _finish(dls, lay, bad, seed):
     "Gives `dls` its classes, its list of bad files and the order that `seed` sets."
@@ -123,8 +121,10 @@ def imagenet_dls(path, # Folder that `find_layout` knows
                  bs:int=128, # Batch size
                  train_tfm=None, # v2 transform of a uint8 image; None: random resized crop and flip
                  valid_tfm=None, # The same for validation; None: resize and centre crop
-                 crop_pct:float=0.875, # Share of the resized side that the centre crop keeps, in [0.1, 1]
-                 num_workers:int=None, # Decoding processes; None: 0 in memory, else one for each core up to 16
+                 # Share of the resized side that the centre crop keeps, in [0.1, 1]
+                 crop_pct:float=0.875,
+                 # Decoding processes; None: 0 in memory, else one for each core up to 16
+                 num_workers:int=None,
                  cache:bool=None, # Keep decoded images in memory; None: if they fill at most 1 GiB
                  skip_bad:bool=False, # Leave unreadable images out instead of raising
                  seed:int=42, # Of the order of the training images

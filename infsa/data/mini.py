@@ -167,9 +167,8 @@ def _photographs(files):
             out.append((digest, Image.fromarray(read_pixels(f))))
         except (OSError, ValueError) as e: raise ValueError(f'photos: {e}') from e
         if min(out[-1][1].size) < 4*_SIDE:
-            raise ValueError(
-                f'photos: {f} is {out[-1][1].width} x {out[-1][1].height} pixels, and each side '
-                             f'must have at least {4*_SIDE}')
+            raise ValueError(f'photos: {f} is {out[-1][1].width} x {out[-1][1].height} pixels, '
+                             f'and each side must have at least {4*_SIDE}')
     if not out: raise ValueError('photos: name at least one file')
     return out
 
@@ -200,7 +199,8 @@ def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `
                   n_valid:int=2_000, # Validation images, at least 10
                   seed:int=0, # Of the random generator
                   progress:bool=True, # Show a bar while writing
-                  photos:list|None=None, # Image files to cut backgrounds from; None: the two photographs of scikit-learn
+                  # Image files to cut backgrounds from; None: the two photographs of scikit-learn
+                  photos:list|None=None,
                   n_fragments:int=1, # Fragments of other digits in an image
                  )->Path: # The folder above `ILSVRC`
     "Writes a ten-class ILSVRC tree from real pixels, once, and returns where it is."

@@ -59,16 +59,15 @@ def _check_predict(clf, items, bs, num_workers):
 def _check_logits(logits, labels):
     "One clear error for what no figure can be read from."
     if logits.ndim != 2 or not logits.is_floating_point() or not len(logits):
-        raise ValueError(
-            f'logits must be float of shape (n, classes), n at least 1, got {logits.dtype} of '
-                         f'{tuple(logits.shape)}')
+        raise ValueError('logits must be float of shape (n, classes), n at least 1, got '
+                         f'{logits.dtype} of {tuple(logits.shape)}')
     if labels.shape != logits.shape[:1] or labels.dtype != torch.int64:
         raise ValueError(f'labels must be int64 of shape ({len(logits)},), got {labels.dtype} of '
                          f'{tuple(labels.shape)}')
     check_finite(logits)
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        raise ValueError(
-            f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to {labels.max()}')
+        raise ValueError(f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to '
+                         f'{labels.max()}')
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #66e032d3
 @dataclass
@@ -93,7 +92,8 @@ def _timed(clf, images):
 def predict(clf:Classifier, # Its model in evaluation mode
             items:list, # (file, label), a label being a place in the logits
             bs:int=64, # Batch size
-            num_workers:int|None=None, # Decoding processes; None: 0 for small images, else one a core up to 16
+            # Decoding processes; None: 0 for small images, else one a core up to 16
+            num_workers:int|None=None,
             device=None, # Where the model is moved; None: it stays where it is
             skip_bad:bool=False, # Leave unreadable images out, with a warning, instead of raising
             progress:bool=True, # Show a bar
@@ -114,8 +114,8 @@ def predict(clf:Classifier, # Its model in evaluation mode
         if not kept: _timed(clf, x)
         z, s = _timed(clf, x)
         if z.shape != (len(x), clf.num_classes):
-            raise ValueError(
-                f'{clf.name} must give ({len(x)}, {clf.num_classes}) logits, got {tuple(z.shape)}')
+            raise ValueError(f'{clf.name} must give ({len(x)}, {clf.num_classes}) logits, got '
+                             f'{tuple(z.shape)}')
         check_finite(z, [items[i][0] for i in places])
         kept, logits, seconds = kept + places, logits + [z], seconds + s
     if not kept:
@@ -162,7 +162,8 @@ def _answers(p):
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #6a272f08
 def per_class(p:Predictions,
-              ids:list|None=None, # Identifiers in the order of the logits, such as wnids; None: numbers
+              # Identifiers in the order of the logits, such as wnids; None: numbers
+              ids:list|None=None,
               names:list|None=None, # What people call them; None: numbers
              )->pd.DataFrame: # A row a class, in the order of the logits
     """Accuracy of each class with Wilson's 95 % interval, and how often it was answered; NaN

@@ -94,8 +94,8 @@ def warn_of_cases(cases:pd.DataFrame # `Boxed.cases`, of one batch or of several
             warnings.warn(f'{len(hit)} of {len(cases)} images have {BOX_CASES[k]}; the first is '
                           f'{hit.index[0]}')
     if cases.no_xml.all():
-        warnings.warn(
-            f'none of the {len(cases)} images has a box file; the first is {cases.index[0]}')
+        warnings.warn(f'none of the {len(cases)} images has a box file; the first is '
+                      f'{cases.index[0]}')
 
 # %% ../../nbs/7_evaluation/75_boxes.ipynb #9b73fe60
 def _crop(layout, file, transform, blacklist):
@@ -119,9 +119,11 @@ def _crop(layout, file, transform, blacklist):
 
 # %% ../../nbs/7_evaluation/75_boxes.ipynb #b855deb0
 def box_masks(clf:Classifier, # Says how images are resized and cropped
-              layout:Layout|None, # Knows the boxes; None: none are looked for, and all masks are empty
+              # Knows the boxes; None: none are looked for, and all masks are empty
+              layout:Layout|None,
               items:list, # (file, label) of images of `layout`
-              blacklist:set=(), # Numbers of validation images with poor boxes, from `read_blacklist`
+              # Numbers of validation images with poor boxes, from `read_blacklist`
+              blacklist:set=(),
               quiet:bool=False, # Leave `warn_of_cases` to the caller, who joins batches
              )->Boxed:
     """Crops images and takes their boxes along; an image that cannot be read is a `ValueError` that
@@ -131,8 +133,8 @@ def box_masks(clf:Classifier, # Says how images are resized and cropped
         raise ValueError('blacklist must hold numbers; read the file with read_blacklist')
     strange = next((f for f, _ in items if layout and layout.root not in Path(f).parents), None)
     if strange:
-        raise ValueError(
-            f'{strange}: not an image below {layout.root}, so its boxes are not known there')
+        raise ValueError(f'{strange}: not an image below {layout.root}, so its boxes are not '
+                         'known there')
     transform = clf.transform()
     images, masks, cases = zip(*map_files(lambda f: _crop(layout, f, transform, blacklist),
                                           [f for f, _ in items], False))

@@ -37,7 +37,8 @@ class Classifier:
     interpolation:str='bicubic' # Of the resizing
     mean:tuple=IMAGENET_MEAN # Of the colours, on a scale from 0 to 1
     std:tuple=IMAGENET_STD # Deviation of the colours
-    vocab:list|None=None # Class identifiers in the order of the logits, such as wnids; None if not known
+    # Class identifiers in the order of the logits, such as wnids; None if not known
+    vocab:list|None=None
     names:list|None=None # What people call them; None if not known
     weights:str|None=None # File that the weights came from; None: random
 
@@ -73,9 +74,8 @@ def read_state(file, # .safetensors, or what `torch.save` wrote
     with open(file, 'rb'): pass  # an error of the disk or of permission is told as it is
     try: state = _load_file(file)
     except pickle.UnpicklingError as e:
-        raise ValueError(
-            f'{file}: cannot read weights: not written by torch.save, or with objects beside '
-                         'tensors, whose code is not run') from e
+        raise ValueError(f'{file}: cannot read weights: not written by torch.save, or with '
+                         'objects beside tensors, whose code is not run') from e
     except Exception as e:
         raise ValueError(f'{file}: cannot read weights: it is cut off or no checkpoint') from e
     def holder():
@@ -119,8 +119,8 @@ def _filled(make, name, num_classes, state, file):
     "What `make` makes of the number of classes, with weights if there are any, and that number."
     found = None if state is None else _classes_of(make, state)
     if found and num_classes and found != num_classes:
-        raise ValueError(
-            f'num_classes must be that of the weights, {found}, or be left out; got {num_classes}')
+        raise ValueError(f'num_classes must be that of the weights, {found}, or be left out; got '
+                         f'{num_classes}')
     model = make(n := found or num_classes or 1000)
     if state is not None: load_state(model, state, f'{file}: not the weights of {name}')
     return model, n
@@ -141,9 +141,8 @@ def _infvit(name, num_classes, img_size, state, file, meta):
                        num_classes, state, file)
     height, width = model.img_size
     if not img_size and height != width:
-        raise ValueError(
-            f'img_size must be given: {name} was made for images of {height} x {width}, and here '
-                         'they are square')
+        raise ValueError(f'img_size must be given: {name} was made for images of {height} x '
+                         f'{width}, and here they are square')
     return (model,
             dict(num_classes=n, img_size=img_size or height, crop_pct=1. if '_mini_' in name
                  else 0.875, vocab=meta.get('vocab'), names=meta.get('names')))
@@ -197,16 +196,15 @@ def _timm(name, num_classes, img_size, state, file, meta):
     model, n = _filled(lambda n: make(n, **sized), f'timm:{name}', num_classes, state, file)
     cfg = timm.data.resolve_model_data_config(model)
     if cfg['crop_mode'] != 'center':
-        warnings.warn(
-            f'timm:{name} was made for images of crop_mode {cfg["crop_mode"]!r}; here they are '
-                      'cropped at the centre')
+        warnings.warn(f'timm:{name} was made for images of crop_mode {cfg["crop_mode"]!r}; here '
+                      'they are cropped at the centre')
     made = (trained, trained) if trained else cfg['input_size'][1:]
     size, embed = img_size or made[-1], getattr(model, 'patch_embed', None)
     patch = embed.feat_ratio() if hasattr(embed, 'feat_ratio') else getattr(embed, 'patch_size', 1)
     patch = patch if isinstance(patch, int) else max(patch)
     if size % patch:
-        raise ValueError(
-            f'img_size of timm:{name} must be a multiple of its patch, {patch}, got {size}')
+        raise ValueError(f'img_size of timm:{name} must be a multiple of its patch, {patch}, got '
+                         f'{size}')
     if made != (size, size) and hasattr(model, 'set_input_size'):
         model.set_input_size(img_size=size)
     info = timm.data.ImageNetInfo('imagenet-1k') if n == 1000 else None
@@ -233,8 +231,8 @@ def _torchvision(name, num_classes, img_size, state, file, meta):
     given = entry.transforms()
     size = img_size or trained or given.crop_size[0]
     if patch and size % patch:
-        raise ValueError(
-            f'img_size of torchvision:{name} must be a multiple of its patch, {patch}, got {size}')
+        raise ValueError(f'img_size of torchvision:{name} must be a multiple of its patch, '
+                         f'{patch}, got {size}')
     if trained not in (None, size): state = interpolate_embeddings(size, patch, dict(state))
     options = dict(image_size=size) if patch else {}
     model, n = _filled(lambda n: tv_models.get_model(name, weights=None, num_classes=n, **options),
@@ -275,9 +273,13 @@ _SOURCES = {'': _infvit, 'timm': _timm, 'torchvision': _torchvision}
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #cd8ce3ab
 def load_classifier(model:str|None=None, # One of `list_models()`, "timm:NAME" or "torchvision:NAME"; None: as the weights say
                     weights=None, # File of weights, `~` is the home folder; None: random ones
-                    num_classes:int|None=None, # Classes; None: those of the weights, 1000 if they are random
-                    img_size:int|None=None, # Side of the images, pixels; None: as the model was made for
-                    crop_pct:float|None=None, # Share of the resized side that the crop keeps, in [0.1, 1]; None: the model's own, 1 for mini models
+                    # Classes; None: those of the weights, 1000 if they are random
+                    num_classes:int|None=None,
+                    # Side of the images, pixels; None: as the model was made for
+                    img_size:int|None=None,
+                    # Share of the resized side that the crop keeps, in [0.1, 1]; None: the model's
+                    # own, 1 for mini models
+                    crop_pct:float|None=None,
                     seed:int=0, # Of random weights
                     device=None, # Where the model goes; None: fastai's default
                    )->Classifier: # In evaluation mode
@@ -291,14 +293,12 @@ def load_classifier(model:str|None=None, # One of `list_models()`, "timm:NAME" o
     if not name:
         raise ValueError(f'model must be given: {weights} does not say whose weights it holds')
     if meta.get('model', name) != name:
-        raise ValueError(
-            f'model must be that of the weights: {weights} holds those of {meta["model"]}, not of '
-                         f'{name}')
+        raise ValueError(f'model must be that of the weights: {weights} holds those of '
+                         f'{meta["model"]}, not of {name}')
     source, _, own_name = name.rpartition(':')
     if source not in _SOURCES:
-        raise ValueError(
-            f'model {name!r} is unknown; before the colon stands timm or torchvision, got '
-                         f'{source!r}')
+        raise ValueError(f'model {name!r} is unknown; before the colon stands timm or '
+                         f'torchvision, got {source!r}')
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net, rest = _SOURCES[source](own_name, num_classes, img_size, state, weights, meta)
@@ -337,9 +337,8 @@ def class_index(classifier:Classifier, # Its `vocab` may be unknown
     at = {c: i for i, c in enumerate(own)}
     missing = [c for c in vocab if c not in at]
     if missing:
-        raise ValueError(
-            f'{len(missing)} of the {len(vocab)} classes of the data are not among the {n} of '
-                         f'{classifier.name}: {_few(missing)}')
+        raise ValueError(f'{len(missing)} of the {len(vocab)} classes of the data are not among '
+                         f'the {n} of {classifier.name}: {_few(missing)}')
     return torch.tensor([at[c] for c in vocab])
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #528d8352

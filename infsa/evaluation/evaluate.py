@@ -51,9 +51,8 @@ def pair_models(models:list, # "NAME", "NAME=FILE", or "NAME=" for random weight
     if len(models) == len(weights) == 1 and '=' not in models[0]: return [(models[0], weights[0])]
     lone = [f for f in weights if Path(f).is_file() and not _knows_its_model(f)]
     if lone:
-        raise ValueError(
-            f'weights: {lone[0]} does not say which model it is of; name it with --model '
-                         f'NAME={lone[0]}')
+        raise ValueError(f'weights: {lone[0]} does not say which model it is of; name it with '
+                         f'--model NAME={lone[0]}')
     return [(None, f) for f in weights] + pairs
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #0f718e89
@@ -75,9 +74,8 @@ def _sets(clf, layout, v2):
     sets = dict(val=[(f, index[y]) for f, y in layout.valid])
     if v2 is None: return sets
     if clf.vocab and list(clf.vocab) != sorted(clf.vocab):
-        raise ValueError(
-            'v2: classes of ImageNet-V2 are numbers in the order of the wnids, and those of '
-                         f'{clf.name} are in another order')
+        raise ValueError('v2: classes of ImageNet-V2 are numbers in the order of the wnids, and '
+                         f'those of {clf.name} are in another order')
     return (sets
             | {f'v2-{k}': o
                for k, o in find_v2(v2, clf.vocab, None if clf.vocab else clf.num_classes).items()})
@@ -245,8 +243,8 @@ def _check_use(boxes, curves, either, of_boxes, of_curves):
                                  (of_boxes, boxes, 'boxes'), (of_curves, curves, 'curves')):
         given = [k for k, v in options.items() if v is not None]
         if given and not used:
-            raise ValueError(
-                f'{", ".join(given)}: without effect unless maps are scored by {words}')
+            raise ValueError(f'{", ".join(given)}: without effect unless maps are scored by '
+                             f'{words}')
 
 def _check_values(folders, numbers, removal):
     "Refuses folders that are none, numbers out of range and unknown ways to remove patches."
@@ -272,7 +270,8 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              out=None, # Folder; None: the next free one below `runs/`
              force:bool=False, # Overwrite a finished or interrupted run
              img_size:int|None=None, # Side of the images, pixels; None: as each model was made for
-             crop_pct:float|None=None, # Share of the resized side that the crop keeps; None: the model's own
+             # Share of the resized side that the crop keeps; None: the model's own
+             crop_pct:float|None=None,
              bs:int=64, # Batch size
              num_workers:int|None=None, # Decoding processes; None: chosen by `predict`
              device=None, # Where models run; None: fastai's choice
@@ -280,7 +279,8 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              seed:int=0, # Of random weights and random maps
              steps:int|None=None, # Of removal; None: 10
              baseline=None, # What replaces patches, as of `map_quality`; None: 'mean'
-             score:str|None=None, # What falls when patches are removed, as of `map_quality`; None: 'probability'
+             # What falls when patches are removed, as of `map_quality`; None: 'probability'
+             score:str|None=None,
              progress:bool=True, # Show bars
             )->dict: # What stands in `results.json`, and `out`
     """Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a

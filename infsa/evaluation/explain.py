@@ -113,7 +113,8 @@ _SCALE = (
 def image_pictures(clf:Classifier, # The model
                    crop:Tensor, # (3, img_size, img_size) uint8
                    name:str, # Of the image, for the captions
-                   kind:str|None=None, # A key of `SAYS` that the model has; None: the crop without maps
+                   # A key of `SAYS` that the model has; None: the crop without maps
+                   kind:str|None=None,
                    layers=None, # Numbers of layers from 0, or one; None: all
                    heads:bool=False, # Whether every head is drawn too
                   )->dict: # `Picture` by what it shows: "maps", and "heads"
@@ -215,7 +216,8 @@ def _save_page(out, clf, done, total, note, settings):
 def explain(images:list, # Files
             clf:Classifier, # From `load_classifier`
             out=None, # Folder; None: the next free one below `runs/`
-            kind:str|None=None, # Map, a key of `SAYS` that the model has; None: the first one of `map_names`
+            # Map, a key of `SAYS` that the model has; None: the first one of `map_names`
+            kind:str|None=None,
             layers=None, # Numbers of layers from 0, or one; None: all
             top:int=5, # Classes shown at most
             heads:bool=False, # Whether every head is drawn too
@@ -263,9 +265,8 @@ def _layer_numbers(text):
     try: numbers = [int(o) for o in text.split(',')]
     except ValueError: numbers = [0]
     if 0 in numbers:
-        raise ArgumentTypeError(
-            'expected numbers of layers, the first is 1 and the last -1, such as 1,4 or =-1,1, '
-                                f'got {text!r}')
+        raise ArgumentTypeError('expected numbers of layers, the first is 1 and the last -1, '
+                                f'such as 1,4 or =-1,1, got {text!r}')
     return numbers
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #fedd19b5
@@ -305,9 +306,8 @@ def _from_one(numbers, clf):
     "Numbers of layers from 0 for those from 1."
     depth = len(attention_layers(clf.model))
     if bad := [n for n in numbers if abs(n) > depth]:
-        raise ValueError(
-            f'layers must be numbers from 1 to {depth}, or -1 to -{depth} from the end, got '
-                         f'{bad[0]}')
+        raise ValueError(f'layers must be numbers from 1 to {depth}, or -1 to -{depth} from the '
+                         f'end, got {bad[0]}')
     return [n - 1 if n > 0 else n for n in numbers]
 
 def _classifier(model, weights, seed, **options):

@@ -70,9 +70,8 @@ def _on_show(clf, image, kinds, layers):
         if wanted is not None: raise
         warnings.warn(f'{clf.name}: only controls are scored: {e}')
     if any(clf.img_size % n for n in grid):
-        raise ValueError(
-            f'img_size {clf.img_size} of {clf.name} must be a multiple of its patches, got '
-                         f'{grid[0]} x {grid[1]} patches')
+        raise ValueError(f'img_size {clf.img_size} of {clf.name} must be a multiple of its '
+                         f'patches, got {grid[0]} x {grid[1]} patches')
     if wanted is not None: names = [one_of(f'kinds ({clf.name})', k, names) for k in wanted]
     try:
         if names: check_tokens(clf.model, image)
@@ -191,9 +190,9 @@ def _add_areas(df, plan):
         curve = torch.tensor(df.loc[done, points].to_numpy())
         scaled = curve[:, 0].mean() > 0
         if not scaled and order == 'morf':
-            warnings.warn(
-                f'morf_aoc and lerf_aoc are NaN: the mean score {plan.score!r} of intact images '
-                          f'is {curve[:, 0].mean():.3g}, and nothing can be divided by it')
+            warnings.warn(f'morf_aoc and lerf_aoc are NaN: the mean score {plan.score!r} of '
+                          f'intact images is {curve[:, 0].mean():.3g}, and nothing can be divided '
+                          'by it')
         df.loc[done, f'{order}_aoc'] = (area_over(curve, 'start', shares).numpy() if scaled
                                         else torch.nan)
         df.loc[done, under] = area_under(curve, 'none', shares).numpy()
@@ -226,9 +225,13 @@ def map_quality(clf:Classifier, # Its model in evaluation mode; it stays on its 
                 items:list, # (file, label), a label being a place in the logits
                 kinds=None, # Names of maps in `MAPS`, or one; None: all that the model has
                 layers=None, # Numbers of layers from 0, or one; None: all
-                blacklist:set=(), # Numbers of validation images with poor boxes, from `read_blacklist`; they are marked
+                # Numbers of validation images with poor boxes, from `read_blacklist`; they are
+                # marked
+                blacklist:set=(),
                 boxes:bool=True, # Whether to score against boxes
-                curves=True, # Maps with curves: True, the first kind and the controls; False; 'all'; or names and (name, layer)
+                # Maps with curves: True, the first kind and the controls; False; 'all'; or names
+                # and (name, layer)
+                curves=True,
                 steps:int=10, # Of a curve, from 1 to the number of patches
                 baseline='mean', # What replaces patches: a name in `BASELINES`, or a number
                 score:str='probability', # What falls, one of `SCORE_KINDS`

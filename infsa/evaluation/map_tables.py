@@ -96,8 +96,8 @@ def quality_difference(a:pd.DataFrame, # Rows of one map, from `one_map`
     for name, df in dict(a=a, b=b).items():
         if score not in df: raise ValueError(f'{name} has no {score}')
         if df.image.duplicated().any():
-            raise ValueError(
-                f'{name} must hold one row an image; pick a map and a layer with one_map')
+            raise ValueError(f'{name} must hold one row an image; pick a map and a layer with '
+                             'one_map')
         values.append(_kept(df, score, blacklisted).set_axis(df.image))
     a, b = pd.concat(values, axis=1, join='inner').dropna().to_numpy().T
     if len(a) < 2:
@@ -150,8 +150,8 @@ def plot_removal_curves(df:pd.DataFrame, # From `map_quality`
     points = [c for c in df if c.startswith(f'{order}_') and c[5:].isdigit()]
     if not points: raise ValueError('df has no curves; call map_quality with curves')
     if (patches := patches or df.attrs.get('patches')) is None:
-        raise ValueError(
-            'patches, (rows, columns) of a map, must be given: this table does not say')
+        raise ValueError('patches, (rows, columns) of a map, must be given: this table does not '
+                         'say')
     start, shares = df[points[0]].mean(), step_shares(math.prod(patches), len(points) - 1)
     groups = [(m, g) for m, g in df[df[points[0]].notna()].groupby(['map', 'layer'], sort=False,
         dropna=False) if maps is None or m[0] in maps or m in maps]

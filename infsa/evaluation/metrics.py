@@ -35,8 +35,8 @@ def box_mask(boxes:Tensor, # (n, 4) corners x0, y0, x1, y1 in pixels; n may be 0
     fits = boxes.isfinite().all(1) & (boxes[:, :2] < boxes[:, 2:]).all(1)
     if not fits.all():
         i = fits.int().argmin().item()
-        raise ValueError(
-            f'boxes[{i}] must be finite with x0 < x1 and y0 < y1, got {boxes[i].tolist()}')
+        raise ValueError(f'boxes[{i}] must be finite with x0 < x1 and y0 < y1, got '
+                         f'{boxes[i].tolist()}')
     x, y = (torch.arange(side, device=boxes.device) + 0.5 for side in (width, height))
     in_x = (boxes[:, :1] <= x) & (x < boxes[:, 2:3])  # (n, width)
     in_y = (boxes[:, 1:2] <= y) & (y < boxes[:, 3:])  # (n, height)
@@ -45,16 +45,16 @@ def box_mask(boxes:Tensor, # (n, 4) corners x0, y0, x1, y1 in pixels; n may be 0
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #d40423a4
 def _check_masks(masks, maps=None):
     if masks.ndim != 3 or masks.dtype != torch.bool:
-        raise ValueError(
-            f'masks must be bool of shape (B, h, w), got {masks.dtype} of {tuple(masks.shape)}')
+        raise ValueError(f'masks must be bool of shape (B, h, w), got {masks.dtype} of '
+                         f'{tuple(masks.shape)}')
     if maps is not None and masks.shape != maps.shape:
         raise ValueError(f'masks must have the shape of the maps, got {tuple(masks.shape)} and '
                          f'{tuple(maps.shape)}; scale the maps to the pixels first')
 
 def _check_maps(maps):
     if maps.ndim != 3 or not maps.is_floating_point():
-        raise ValueError(
-            f'maps must be float of shape (B, h, w), got {maps.dtype} of {tuple(maps.shape)}')
+        raise ValueError(f'maps must be float of shape (B, h, w), got {maps.dtype} of '
+                         f'{tuple(maps.shape)}')
     finite = maps.isfinite().flatten(1).all(1)
     if not finite.all():
         raise ValueError(f'maps must be finite, maps[{finite.int().argmin().item()}] is not')
@@ -175,9 +175,8 @@ def paired_difference(a, # Scores, one an image
     "Mean of `a - b` over the images that have both scores, with its interval."
     a, b = _values(a), _values(b)
     if a.shape != b.shape:
-        raise ValueError(
-            f'a and b must be scores of the same images, got shapes {tuple(a.shape)} and '
-                         f'{tuple(b.shape)}')
+        raise ValueError(f'a and b must be scores of the same images, got shapes {tuple(a.shape)} '
+                         f'and {tuple(b.shape)}')
     return interval(a - b, **kwargs)
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #fce422c2
@@ -190,20 +189,19 @@ def label_score(model, # Classifier in eval mode, from images to (B, classes) lo
     "The score of the labels under a model, for `perturbation_curve`."
     one_of('kind', kind, SCORE_KINDS)
     if labels.ndim != 1 or labels.dtype != torch.int64:
-        raise ValueError(
-            f'labels must be int64 with one axis, got {labels.dtype} of {tuple(labels.shape)}')
+        raise ValueError(f'labels must be int64 with one axis, got {labels.dtype} of '
+                         f'{tuple(labels.shape)}')
     if getattr(model, 'training', False):
-        raise ValueError(
-            'model must be in eval mode, since dropout blurs the score; call model.eval() first')
+        raise ValueError('model must be in eval mode, since dropout blurs the score; call '
+                         'model.eval() first')
     def score(images):
         logits = model(images).double()
         if logits.ndim != 2 or len(logits) != len(labels):
             raise ValueError(f'model must give ({len(labels)}, classes), one row a label, got '
                              f'{tuple(logits.shape)}')
         if labels.min() < 0 or labels.max() >= logits.shape[1]:
-            raise ValueError(
-                f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to '
-                             f'{labels.max()}')
+            raise ValueError(f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} '
+                             f'to {labels.max()}')
         if kind == 'correct': return (logits.argmax(1) == labels).double()
         return (logits.softmax(1) if kind == 'probability' else logits).gather(1,
             labels[:, None])[:, 0]
@@ -218,9 +216,8 @@ def _pixel_range(images, mean, std):
     "Lowest and highest pixel of the data in normalised units, one a channel."
     for name, given in (('mean', mean), ('std', std)):
         if len(given) not in (1, images.shape[1]):
-            raise ValueError(
-                f'{name} must hold one number for each of {images.shape[1]} channels, got '
-                             f'{len(given)}')
+            raise ValueError(f'{name} must hold one number for each of {images.shape[1]} '
+                             f'channels, got {len(given)}')
     mean, std = (torch.as_tensor(o).to(images).view(-1, 1, 1) for o in (mean, std))
     return -mean/std, (1 - mean)/std
 
@@ -229,8 +226,8 @@ def _uniform(shape, seed):
     if isinstance(seed, int):
         return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
     if len(seed) != shape[0]:
-        raise ValueError(
-            f'seed must be a number, or one for each of {shape[0]} images, got {len(seed)}')
+        raise ValueError(f'seed must be a number, or one for each of {shape[0]} images, got '
+                         f'{len(seed)}')
     return torch.stack([_uniform(shape[1:], s) for s in seed])
 
 def _noise(images, low, high, seed):
@@ -289,35 +286,39 @@ def step_shares(regions:int, # Regions of an image
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #3c3018c8
 def _checked(scores, n):
     if scores.shape != (n,):
-        raise ValueError(
-            f'score must give one number an image, {n} in all, got shape {tuple(scores.shape)}')
+        raise ValueError(f'score must give one number an image, {n} in all, got shape '
+                         f'{tuple(scores.shape)}')
     if not scores.isfinite().all():
-        raise ValueError(
-            f'score must be finite, image {scores.isfinite().int().argmin().item()} of the batch '
-                         f'has {scores[~scores.isfinite()][0].item()}')
+        raise ValueError(f'score must be finite, image {scores.isfinite().int().argmin().item()} '
+                         f'of the batch has {scores[~scores.isfinite()][0].item()}')
     return scores
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #71e5c9a4
 def perturbation_curve(score, # From images (B, C, H, W) to numbers (B,), such as `label_score(model, labels)`
                        images:Tensor, # (B, C, H, W) float, normalised
                        maps:Tensor, # (B, h, w) float; h and w divide H and W
-                       order:str='morf', # 'morf', most relevant first, or 'lerf', least relevant first
+                       # 'morf', most relevant first, or 'lerf', least relevant first
+                       order:str='morf',
                        steps:int=10, # Equal steps, see `step_shares`
-                       baseline='mean', # What replaces a region: a name in `BASELINES`, a number, a tensor or a function of the images
+                       # What replaces a region: a name in `BASELINES`, a number, a tensor or a
+                       # function of the images
+                       baseline='mean',
                        patch:int|None=None, # Side of a region in pixels; None: the cells of the map
                        insert:bool=False, # Whether to start from the baseline and put regions back
                        upto:float=1., # Share of the regions removed at the last step
-                       seed:int|list=0, # Of the order among equal values, and of noise; a list has one for each image
-                       mean:tuple=IMAGENET_MEAN, # By which the images were normalised; for 'black' and 'noise'
+                       # Of the order among equal values, and of noise; a list has one for each
+                       # image
+                       seed:int|list=0,
+                       # By which the images were normalised; for 'black' and 'noise'
+                       mean:tuple=IMAGENET_MEAN,
                        std:tuple=IMAGENET_STD, # The same
                       )->Tensor: # (B, steps + 1) scores, the first with nothing done
     "Scores of images while more and more of their regions are replaced; no gradients are kept."
     one_of('order', order, ('morf', 'lerf'))
     _check_maps(maps)
     if images.ndim != 4 or not images.is_floating_point() or len(images) != len(maps):
-        raise ValueError(
-            f'images must be float of shape (B, C, H, W), one a map, got {images.dtype} of '
-                         f'{tuple(images.shape)} and {len(maps)} maps')
+        raise ValueError('images must be float of shape (B, C, H, W), one a map, got '
+                         f'{images.dtype} of {tuple(images.shape)} and {len(maps)} maps')
     regions = _regions(maps, images.shape[2:], patch)
     places, cell = (_places(regions, order, seed),
                     [side//n for side, n in zip(images.shape[2:], regions.shape[1:])])
@@ -340,13 +341,14 @@ def _scaled(curve, normalise):
     if normalise == 'image': return (curve/first).where(first > 0, torch.nan)
     low = curve[:, -1].mean().item() if normalise == 'range' else 0.
     if not first.mean() > low:
-        raise ValueError(
-            f"normalise {normalise!r} needs a mean start above {low:.3g}, got {first.mean():.3g}; "
-                         "take 'none'")
+        raise ValueError(f"normalise {normalise!r} needs a mean start above {low:.3g}, got "
+                         f"{first.mean():.3g}; take 'none'")
     return (curve - low)/(first.mean() - low)
 
 def area_under(curve:Tensor, # (B, steps + 1) from `perturbation_curve`, all images of a set
-               normalise:str='start', # What is 1: 'start', the mean first point; 'range', the same with the mean last as 0; 'image', each first point; 'none'
+               # What is 1: 'start', the mean first point; 'range', the same with the mean last as
+               # 0; 'image', each first point; 'none'
+               normalise:str='start',
                shares:Tensor|None=None, # (steps + 1,) from `step_shares`; None: equal steps
               )->Tensor: # (B,) float64 mean height; NaN for 'image' where the first point is not above 0
     "Area under each curve by trapezoids over the share removed."
@@ -354,8 +356,8 @@ def area_under(curve:Tensor, # (B, steps + 1) from `perturbation_curve`, all ima
         raise ValueError(f'curve must be finite of shape (B, steps + 1), got {tuple(curve.shape)}')
     if shares is None: shares = torch.linspace(0, 1, curve.shape[1], dtype=torch.float64)
     if shares.shape != curve.shape[1:] or shares[0] != 0 or not (shares.diff() > 0).all():
-        raise ValueError(
-            f'shares must rise from 0 in {curve.shape[1]} numbers, got {shares.tolist()}')
+        raise ValueError(f'shares must rise from 0 in {curve.shape[1]} numbers, got '
+                         f'{shares.tolist()}')
     return torch.trapezoid(_scaled(curve, normalise),
                            (shares/shares[-1]).to(curve.device, torch.float64), dim=1)
 

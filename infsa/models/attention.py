@@ -46,8 +46,8 @@ def identity_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None,
     "No mixing: every token keeps its own value. The control that shows what mixing is worth."
     check_qkv(q, k, v)
     if q.shape[2] != k.shape[2]:
-        raise ValueError(
-            f'identity needs as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
+        raise ValueError(f'identity needs as many keys as queries, got {k.shape[2]} and '
+                         f'{q.shape[2]}')
     w = v.new_ones(q.shape[:3])  # the diagonal of the weights, (B, H, N)
     removed = edge_mask(q, k, key_padding_mask, attn_mask, is_causal, query_padding_mask)
     if removed is not None:
@@ -63,9 +63,8 @@ def _without_pairs(variant, f, instead):
     def mix(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, **kwargs):
         for name, given in (('attn_mask', attn_mask is not None), ('is_causal', is_causal)):
             if given:
-                raise ValueError(
-                    f"{name}: in variant '{variant}' a mask over pairs of tokens cannot act; use "
-                                 f"variant '{instead}'")
+                raise ValueError(f"{name}: in variant '{variant}' a mask over pairs of tokens "
+                                 f"cannot act; use variant '{instead}'")
         return f(q, k, v, rho, key_padding_mask, **kwargs)
     return mix
 
@@ -190,11 +189,10 @@ class _Roles(_Projections):
         if N != M or variant in UNDISCOUNTED:
             return None  # rows of softmax stand alone: as in PyTorch, padded ones are computed too
         if query is key: return kpm
-        raise ValueError(
-            f'key_padding_mask: {N} queries and {M} keys are two tensors, so variant {variant!r} '
-                         'cannot see whether the queries '
-                         'are padded too; say so with self_attention=True or False at '
-                         'construction, or pass query_padding_mask')
+        raise ValueError(f'key_padding_mask: {N} queries and {M} keys are two tensors, so variant '
+                         f'{variant!r} cannot see whether the queries are padded too; say so with '
+                         'self_attention=True or False at construction, or pass '
+                         'query_padding_mask')
 
     def _warn_of_padding(self):
         if self.variant not in UNDISCOUNTED and not torch.compiler.is_compiling():
@@ -215,34 +213,30 @@ def _pair_mask(mask, B, H, N, M):
     "`attn_mask` that broadcasts to (B, H, N, M)."
     if mask is None: return None
     if tuple(mask.shape) not in ((N, M), (B*H, N, M)):
-        raise ValueError(
-            f'attn_mask must have shape {(N, M)} or (batch*heads, queries, keys) = {(B*H, N, M)}, '
-                         f'got {tuple(mask.shape)}')
+        raise ValueError(f'attn_mask must have shape {(N, M)} or (batch*heads, queries, keys) = '
+                         f'{(B*H, N, M)}, got {tuple(mask.shape)}')
     return mask.unflatten(0, (B, H)) if mask.ndim == 3 else mask
 
 def _check_inputs(xs):
     for name, x in zip(('query', 'key', 'value'), xs):
         if x.is_nested:
-            raise ValueError(
-                f'{name}: nested tensors are not taken; build nn.TransformerEncoder with '
-                             'enable_nested_tensor=False, '
-                             'or set use_nested_tensor = False on one that is built')
+            raise ValueError(f'{name}: nested tensors are not taken; build nn.TransformerEncoder '
+                             'with enable_nested_tensor=False, or set use_nested_tensor = False '
+                             'on one that is built')
     if len({x.ndim for x in xs}) > 1 or xs[0].ndim not in (2, 3):
         raise ValueError('query, key and value must all have 2 or all 3 axes, got shapes '
                          f'{[tuple(x.shape) for x in xs]}')
 
 def _check_segments(layer, qpm, pairs):
     if layer.self_attention is False:
-        raise ValueError(
-            'segment_ids need self-attention, and this layer was made with self_attention=False')
+        raise ValueError('segment_ids need self-attention, and this layer was made with '
+                         'self_attention=False')
     if pairs is not None:
-        raise ValueError(
-            'segment_ids take no attn_mask beside them: a mask over the whole row does not fit '
-                         'its parts')
+        raise ValueError('segment_ids take no attn_mask beside them: a mask over the whole row '
+                         'does not fit its parts')
     if qpm is not None:
-        raise ValueError(
-            'segment_ids and query_padding_mask exclude each other: key_padding_mask says what is '
-                         'padding')
+        raise ValueError('segment_ids and query_padding_mask exclude each other: key_padding_mask '
+                         'says what is padding')
 
 # %% ../../nbs/3_models/30_attention.ipynb #b092ddbe
 EDGE = 1e-6  # a discount stays so far from 0 and 1
@@ -299,7 +293,8 @@ class _Mixer(_Roles):
 
     def token_weights(self,
                       x:Tensor, # (B, N, C)
-                      key_padding_mask:Tensor|None=None, # (B, N) bool, True where a token is padding
+                      # (B, N) bool, True where a token is padding
+                      key_padding_mask:Tensor|None=None,
                      )->Tensor: # (B, H, N), each head sums to one
         "Share of the layer's attention that each token receives: column sums of its weights."
         _, w = self._mix((x, x, x), key_padding_mask, key_padding_mask, True)
@@ -330,11 +325,13 @@ class InfSAttention(_Mixer):
                  bias:bool=True, # Whether projections have a bias
                  batch_first:bool=True, # Whether inputs are (B, N, C) rather than (N, B, C)
                  dropout:float=0., # Probability that an edge is dropped in training, in [0, 1)
-                 rho:float=0.95, # First value of the discount, in (0, 1); softmax and identity have none
+                 # First value of the discount, in (0, 1); softmax and identity have none
+                 rho:float=0.95,
                  learn_rho:bool=True, # Whether the discount learns
                  kdim:int|None=None, # Width of keys; `embed_dim` if None
                  vdim:int|None=None, # Width of values; `embed_dim` if None
-                 self_attention:bool|None=None, # Whether queries are the keys' tokens; None: seen by lengths and memory, or asked
+                 # Whether queries are the keys' tokens; None: seen by lengths and memory, or asked
+                 self_attention:bool|None=None,
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters; the discount's logit is float32 at least
                 ):
@@ -352,8 +349,8 @@ class InfSAttention(_Mixer):
             raise ValueError(f'rho must be one number, got {rho!r}')
         check_rho(float(rho))
         if not EDGE <= rho <= 1 - EDGE:
-            raise ValueError(
-                f'rho must lie in [{EDGE:g}, 1 - {EDGE:g}], which the logit keeps, got {rho}')
+            raise ValueError(f'rho must lie in [{EDGE:g}, 1 - {EDGE:g}], which the logit keeps, '
+                             f'got {rho}')
         self.self_attention, self.first_logit = self_attention, math.log(rho/(1 - rho))
         logit = widen(torch.empty(num_heads, device=device, dtype=dtype))[0]
         if variant in UNDISCOUNTED: self.rho_logit = None
@@ -367,11 +364,16 @@ class InfSAttention(_Mixer):
                 value:Tensor, # (B, M, vdim)
                 key_padding_mask:Tensor|None=None, # (B, M), True where a key is padding
                 need_weights:bool=True, # Whether to return the weights too
-                attn_mask:Tensor|None=None, # (N, M) or (B*H, N, M), True where an edge is removed; in pure and multihop the norm stays shared
+                # (N, M) or (B*H, N, M), True where an edge is removed; in pure and multihop the
+                # norm stays shared
+                attn_mask:Tensor|None=None,
                 average_attn_weights:bool=True, # Whether weights are averaged over heads
-                is_causal:bool=False, # Whether query i sees keys up to i only; acts without `attn_mask` too
+                # Whether query i sees keys up to i only; acts without `attn_mask` too
+                is_causal:bool=False,
                 query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
-                segment_ids:Tensor|None=None, # (B, N) integers; says self-attention, tokens of one number for themselves, see `by_segment`
+                # (B, N) integers; says self-attention, tokens of one number for themselves, see
+                # `by_segment`
+                segment_ids:Tensor|None=None,
                )->tuple[Tensor,Tensor|None]: # Output shaped as `query`; weights (B, N, M) or (B, H, N, M), or None
         _check_inputs((query, key, value))
         batched, both, ids = query.ndim == 3, query_padding_mask is key_padding_mask, segment_ids

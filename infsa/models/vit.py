@@ -85,8 +85,8 @@ class _PatchTokens(nn.Module):
     def __init__(self, img_size, patch_size, dim, in_chans, device, dtype):
         super().__init__()
         if patch_size < 1 or in_chans < 1:
-            raise ValueError(
-                f'patch_size and in_chans must be at least 1, got {patch_size} and {in_chans}')
+            raise ValueError(f'patch_size and in_chans must be at least 1, got {patch_size} and '
+                             f'{in_chans}')
         self.img_size, self.patch_size, self.in_chans = (_pair('img_size', img_size), patch_size,
                                                          in_chans)
         self.grid = self._grid(*self.img_size)
@@ -98,9 +98,8 @@ class _PatchTokens(nn.Module):
     def _grid(self, height, width):
         p = self.patch_size
         if height % p or width % p:
-            raise ValueError(
-                f'image size must be a multiple of patch_size={p}, got {height} x {width}; resize '
-                             'or pad the image')
+            raise ValueError(f'image size must be a multiple of patch_size={p}, got {height} x '
+                             f'{width}; resize or pad the image')
         return height // p, width // p
 
     def embed(self, images:Tensor # (B, in_chans, height, width)
@@ -132,7 +131,8 @@ def _init_weights(model):
 class InfViT(_PatchTokens):
     "Vision transformer with `InfSAttention`; images of any size that the patch divides."
     def __init__(self,
-                 img_size:int|tuple=224, # Height and width that position embeddings are made for, pixels
+                 # Height and width that position embeddings are made for, pixels
+                 img_size:int|tuple=224,
                  patch_size:int=16, # Side of a patch, pixels
                  num_classes:int=1000, # Classes of the head
                  dim:int=1024, # C, model width
@@ -140,10 +140,13 @@ class InfViT(_PatchTokens):
                  num_heads:int=16, # H, divides `dim`
                  mlp_ratio:float=4., # Width of the MLP over `dim`
                  variant:str='linear', # How tokens are mixed
-                 drop_path:float=0., # Probability to skip the last block's branches; rises linearly from 0
+                 # Probability to skip the last block's branches; rises linearly from 0
+                 drop_path:float=0.,
                  in_chans:int=3, # Channels of an image
-                 pool:str='token', # What the head reads: the class 'token', or the 'mean' of the patches
-                 representation:bool=False, # Whether a layer of width `dim` and tanh stands before the head
+                 # What the head reads: the class 'token', or the 'mean' of the patches
+                 pool:str='token',
+                 # Whether a layer of width `dim` and tanh stands before the head
+                 representation:bool=False,
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters
                  **kwargs # Passed to `InfSAttention`, such as `rho`, `learn_rho`, `dropout`
@@ -151,8 +154,8 @@ class InfViT(_PatchTokens):
         super().__init__(img_size, patch_size, dim, in_chans, device, dtype)
         where = dict(device=device, dtype=dtype)
         if depth < 1 or num_classes < 1:
-            raise ValueError(
-                f'depth and num_classes must be at least 1, got {depth} and {num_classes}')
+            raise ValueError(f'depth and num_classes must be at least 1, got {depth} and '
+                             f'{num_classes}')
         self.pool = one_of('pool', pool, ['token', 'mean'])
         if not 0 <= drop_path < 1:
             raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')

@@ -287,8 +287,8 @@ def _check(config):
     one_of('dtype', config['dtype'], DTYPES)
     try: torch.zeros(1, device=config['device']).item()
     except (RuntimeError, AssertionError) as e:
-        raise ValueError(
-            f'device {config["device"]!r} cannot be used here: {reason(e).split(". ")[0]}') from e
+        raise ValueError(f'device {config["device"]!r} cannot be used here: '
+                         f'{reason(e).split(". ")[0]}') from e
 
 def _free(device):
     "Four fifths of the memory that is free, in bytes."

@@ -38,8 +38,8 @@ def interleave(fs:dict, # Names and callables without arguments
     """Time callables in turns: every round runs each of them once, in an order drawn anew, and
     waits for the GPU if one is used."""
     if rounds < 1 or warmup < 0:
-        raise ValueError(
-            f'rounds must be at least 1 and warmup at least 0, got {rounds} and {warmup}')
+        raise ValueError(f'rounds must be at least 1 and warmup at least 0, got {rounds} and '
+                         f'{warmup}')
     seconds, rng = {n: [] for n in fs}, random.Random(seed)
     for _ in range(warmup + rounds):
         for n in rng.sample(list(fs), len(fs)): seconds[n].append(_seconds(fs[n]))

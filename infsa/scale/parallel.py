@@ -32,8 +32,8 @@ def token_range(n_tokens:int, # Tokens of an image, the class token included
                )->tuple[int,int]: # First token of the process, and the first after its last
     "Consecutive shares whose lengths differ by one at most; the first ones are longer."
     if not 1 <= world <= n_tokens:
-        raise ValueError(
-            f'world must lie between 1 and the {n_tokens} tokens to share, got {world} processes')
+        raise ValueError(f'world must lie between 1 and the {n_tokens} tokens to share, got '
+                         f'{world} processes')
     if not 0 <= rank < world:
         raise ValueError(f'rank must lie between 0 and {world - 1}, got {rank}')
     length, longer = divmod(n_tokens, world)
@@ -114,8 +114,8 @@ def bytes_per_layer(n_tokens:int, # Tokens of an image, on all processes togethe
     """Bytes that one process sends per image and layer, forward; sums of `linear` are float32 at
     least."""
     if min(n_tokens, dim, num_heads, world, itemsize) < 1:
-        raise ValueError(
-            f'all arguments must be at least 1, got {(n_tokens, dim, num_heads, world, itemsize)}')
+        raise ValueError('all arguments must be at least 1, got '
+                         f'{(n_tokens, dim, num_heads, world, itemsize)}')
     others, tokens = (world - 1)/world, n_tokens*dim*itemsize
     return {'linear': 4*num_heads*(dim + 1)*max(itemsize, 4)*others,  # two all-reduces, each number passed on twice
             'softmax, ring': 2*tokens*others,  # all keys and values reach all processes
@@ -144,9 +144,8 @@ def _pool(model, x, start, n_tokens, group):
 def _same_coins(model, group, device):
     "Let all processes skip the same branches."
     if dropout := max(b.attn.dropout for b in model.blocks):
-        raise ValueError(
-            f'dropout must be 0 to train where processes share tokens, got {dropout}; drop_path '
-                         'may be used')
+        raise ValueError('dropout must be 0 to train where processes share tokens, got '
+                         f'{dropout}; drop_path may be used')
     if all(b.drop_path.p == 0 for b in model.blocks): return
     seed = torch.randint(2**62, (1,), device=device)
     dist.broadcast(seed, group=group, group_src=0)
@@ -158,13 +157,13 @@ class SequenceParallel(nn.Module):
     with the weights of the first."""
     def __init__(self,
                  model:InfViT, # Changed in place: its layers add their sums over the group
-                 group:dist.ProcessGroup|None=None, # Processes that share tokens; all of them if None
+                 # Processes that share tokens; all of them if None
+                 group:dist.ProcessGroup|None=None,
                 ):
         super().__init__()
         for v in {b.attn.variant for b in model.blocks} - {'linear'}:
-            raise ValueError(
-                "model must be of variant 'linear', whose layers need only sums over the tokens "
-                             f"of other processes; got {v!r}")
+            raise ValueError("model must be of variant 'linear', whose layers need only sums "
+                             f"over the tokens of other processes; got {v!r}")
         self.model, self.group = model, group
         for block in model.blocks: block.attn.reduce = partial(all_reduce_sum, group=group)
         for t in model.state_dict().values(): dist.broadcast(t, group=group, group_src=0)

@@ -164,11 +164,10 @@ def _check_variant(model):
                 f'stream reads the weights of block {i+1} itself, but its attention is wrapped in '
                              f'{type(b.attn).__name__}; ' 'merge adapters into the model first')
         if b.attn.variant != 'linear':
-            raise ValueError(
-                "stream needs variant 'linear', whose attention is four sums over tokens; block "
-                             f"{i+1} has {b.attn.variant!r}, "
-                             "which needs all tokens at once: call the model itself on a smaller "
-                             "image, or train one with variant='linear'")
+            raise ValueError("stream needs variant 'linear', whose attention is four sums over "
+                             f"tokens; block {i+1} has {b.attn.variant!r}, which needs all tokens "
+                             "at once: call the model itself on a smaller image, or train one "
+                             "with variant='linear'")
 
 # %% ../../nbs/8_scale/80_stream.ipynb #25c2d982
 def _check_image(model, image):
@@ -177,8 +176,8 @@ def _check_image(model, image):
         if image.ndim != 3 or len(
             image) != model.in_chans or not image.is_floating_point() or not image.numel():
             want = f'floating, normalised, of shape ({model.in_chans}, height, width)'
-            raise ValueError(
-                f'image: a tensor must be {want}; got {image.dtype} of shape {tuple(image.shape)}')
+            raise ValueError(f'image: a tensor must be {want}; got {image.dtype} of shape '
+                             f'{tuple(image.shape)}')
         return image, image.shape[1:]
     if model.in_chans != 3:
         raise ValueError(f'image: the model reads {model.in_chans} channels, so give a tensor')
@@ -192,9 +191,8 @@ def _check_colours(image, mean, std):
     mean, std = _MEAN if mean is None else mean, _STD if std is None else std
     for name, value, least in (('mean', mean, -math.inf), ('std', std, 0)):
         if len(value) != 3 or not all(math.isfinite(v) and v > least for v in value):
-            raise ValueError(
-                f'{name} must be three finite numbers{", above 0" if name == "std" else ""}, got '
-                             f'{value}')
+            raise ValueError(f'{name} must be three finite '
+                             f'numbers{", above 0" if name == "std" else ""}, got {value}')
     return mean, std
 
 # %% ../../nbs/8_scale/80_stream.ipynb #d85b2b88
@@ -232,19 +230,20 @@ def _available(): # -> int or None
 def _check_memory(need, device):
     free = _available() if device.type == 'cpu' else None
     if free is not None and need > free:
-        raise MemoryError(
-            f'stream needs about {need/2**30:.2f} GiB and {free/2**30:.2f} GiB are free; '
-                          'take a smaller image, a smaller chunk, or half the bytes with '
+        raise MemoryError(f'stream needs about {need/2**30:.2f} GiB and {free/2**30:.2f} GiB are '
+                          'free; take a smaller image, a smaller chunk, or half the bytes with '
                           'model.bfloat16()')
 
 # %% ../../nbs/8_scale/80_stream.ipynb #8b97b970
 @torch.no_grad()
 def stream(self:InfViT,
-           image, # A file or uint8 rows for `open_image`, or a normalised tensor (in_chans, height, width)
+           # A file or uint8 rows for `open_image`, or a normalised tensor (in_chans, height, width)
+           image,
            chunk:int=1024, # Tokens computed at once
            mean=None, # Of the three colours over 255; ImageNet's if None; not for tensors
            std=None, # Deviation of the colours, the same
-           token_weights:bool=True, # Whether to keep the share of attention that each patch receives
+           # Whether to keep the share of attention that each patch receives
+           token_weights:bool=True,
            progress:bool=True, # Whether to show a bar
           )->StreamResult: # `logits` and `token_weights` of the one image
     """What the model, in evaluation mode, says to an image, from one residual stream and one chunk
@@ -292,7 +291,9 @@ def _thumbnail(rows, height, width): # -> uint8 (height, width, 3)
 # %% ../../nbs/8_scale/80_stream.ipynb #5aa2ddec
 def save_map(path, # Picture to write; its suffix decides the format
              weights, # (grid height, grid width), not negative
-             size:tuple|None=None, # Height and width in pixels; None: whole patches, at least 512 pixels on the longer side
+             # Height and width in pixels; None: whole patches, at least 512 pixels on the longer
+             # side
+             size:tuple|None=None,
              image=None, # What lies below the map, for `open_image`; None: the map alone
             )->None:
     """Draw a map of token weights, in the colours of `map_colours`, over an image if given.

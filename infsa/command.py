@@ -134,7 +134,8 @@ def show_progress(it, # Anything to iterate over
     return progress_bar(it, total=total, leave=False)
 
 # %% ../nbs/0_start/01_command.ipynb #d6105f4e
-def _commit()->str|None: # Hash of the checkout that `infsa` runs from, "-dirty" behind it when files differ
+def _commit():
+    "Hash of the checkout that `infsa` runs from, with \"-dirty\" behind it when files differ."
     git = ['git', '-C', str(Path(sys.modules['infsa'].__file__).parent)]
     def ask(*args): return subprocess.run(git + list(args), capture_output=True, text=True)
     try:

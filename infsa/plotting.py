@@ -11,9 +11,10 @@ from io import BytesIO
 from urllib.parse import quote
 
 # %% ../nbs/0_start/02_plotting.ipynb #2af07321
-COLOURS = dict(linear='C0', softmax='C1', pure='C2', multihop='C3', kernel='C4', identity='0.5', performer='C5', nystrom='C6',
-               linformer='navy', linear_transformer='C8', xca='C9', floor='k', softmax_unfused='C1', linear_naive='C0',
-               linear_stream='C0') # Of a method, on every page
+COLOURS = dict(
+    linear='C0', softmax='C1', pure='C2', multihop='C3', kernel='C4', identity='0.5',
+    performer='C5', nystrom='C6', linformer='navy', linear_transformer='C8', xca='C9', floor='k',
+    softmax_unfused='C1', linear_naive='C0', linear_stream='C0') # Of a method, on every page
 _DASHED = 'floor', 'softmax_unfused', 'linear_naive', 'linear_stream'
 _MARKERS = dict(zip(COLOURS, 'os^vDxP*Xph.<>d'))
 
@@ -56,7 +57,7 @@ def label_lines(ax, # Axes whose lines have labels
     return ax
 
 # %% ../nbs/0_start/02_plotting.ipynb #ce1da275
-def png_bytes(picture, # Figure of matplotlib, closed afterwards, or uint8 pixels (height, width) or (height, width, 3)
+def png_bytes(picture, # Figure of matplotlib, closed afterwards, or uint8 pixels
               dpi:int=100, # Dots per inch of a figure
              )->bytes:
     "The picture as a PNG file."

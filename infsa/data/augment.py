@@ -21,7 +21,7 @@ _ERASED = tuple(255.*m for m in IMAGENET_MEAN)
 
 def train_transform(name:str, # One of `AUGMENTATIONS`
                     img_size:int # Height and width of the result, pixels
-                   )->v2.Transform: # Takes a uint8 (3, height, width) tensor, gives a uint8 (3, img_size, img_size) one
+                   )->v2.Transform: # uint8 (3, height, width) to uint8 (3, img_size, img_size)
     """Random transform of one training image.
 
     `deit` follows arXiv 2012.12877 with torchvision's operations."""

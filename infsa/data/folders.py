@@ -221,7 +221,8 @@ def map_files(fn, # Called with each file
              ): # Yields `fn(file)` in the order of `files`
     "`fn` of each file in order; in threads when images are larger than about 150 pixels square."
     def threaded():
-        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool: # by blocks: an error need not wait for all files
+        # by blocks: an error need not wait for all files
+        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
             for i in range(0, len(files), block): yield from pool.map(fn, files[i:i+block])
     yield from show_progress(map(fn, files) if mean_bytes(files) < 2**16 else threaded(),
                              len(files), progress)

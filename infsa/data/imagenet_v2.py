@@ -86,8 +86,7 @@ def _read_variant(folder, vocab, num_classes):
 
 # %% ../../nbs/4_data/44_imagenet_v2.ipynb #dae787ac
 def find_v2(path, # The folder that holds the variants, or one of them
-            # wnids in the order of the logits, for class folders that are wnids
-            vocab:list|None=None,
+            vocab:list|None=None, # wnids in the order of the logits, for folders named so
             num_classes:int|None=None, # Classes of the model; None: as many as `vocab`, else 1000
            )->dict: # variant -> [(file, class number)]; only the variants that are there
     """The images of ImageNet-V2 with their class numbers; a `ValueError` names a class folder that

@@ -121,10 +121,8 @@ def imagenet_dls(path, # Folder that `find_layout` knows
                  bs:int=128, # Batch size
                  train_tfm=None, # v2 transform of a uint8 image; None: random resized crop and flip
                  valid_tfm=None, # The same for validation; None: resize and centre crop
-                 # Share of the resized side that the centre crop keeps, in [0.1, 1]
-                 crop_pct:float=0.875,
-                 # Decoding processes; None: 0 in memory, else one for each core up to 16
-                 num_workers:int=None,
+                 crop_pct:float=0.875, # Share of the resized side that the crop keeps, in [0.1, 1]
+                 num_workers:int=None, # Decoding processes; None: 0 in memory, else cores, to 16
                  cache:bool=None, # Keep decoded images in memory; None: if they fill at most 1 GiB
                  skip_bad:bool=False, # Leave unreadable images out instead of raising
                  seed:int=42, # Of the order of the training images
@@ -137,11 +135,10 @@ def imagenet_dls(path, # Folder that `find_layout` knows
     if cache is None: cache = _fits(lay)
     if num_workers is None: num_workers = 0 if cache else min(16, os.cpu_count() or 1)
     tfms, bad, dls = _default_tfms(img_size, crop_pct), [], []
-    for k, (items,
-            tfm) in enumerate(((lay.train, train_tfm or tfms[0]),
-                               (lay.valid, valid_tfm or tfms[1]))):
-        items, images, wrong = _load(items, cache, skip_bad, progress)
-        _check_left((lay.train, lay.valid)[k], items, wrong, lay.vocab)
+    for k, tfm in enumerate((train_tfm or tfms[0], valid_tfm or tfms[1])):
+        found = (lay.train, lay.valid)[k]
+        items, images, wrong = _load(found, cache, skip_bad, progress)
+        _check_left(found, items, wrong, lay.vocab)
         if k == 0: _check_dls(len(items), bs, img_size, crop_pct, num_workers)
         bad += wrong
         dls.append(DataLoader(ImageDataset(items, tfm, images), bs=bs, shuffle=k == 0,

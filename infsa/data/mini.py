@@ -193,24 +193,26 @@ def data_root(root=None, # Folder; None: `INFSA_DATA`, else `~/.cache/infsa`
         raise ValueError(f'root={path} (argument or INFSA_DATA) is a file; it must be a folder')
     return path
 
+# %% ../../nbs/4_data/41_mini.ipynb #b5b0c88f
+def _check_numbers(n_train, n_valid, seed, n_fragments):
+    for k, v in dict(n_train=n_train, n_valid=n_valid).items():
+        if not (isinstance(v, int) and v >= 10):
+            raise ValueError(f'{k}={v!r}: a whole number, at least 10 (one image of each class)')
+    for k, v in dict(seed=seed, n_fragments=n_fragments).items():
+        if not (isinstance(v, int) and v >= 0):
+            raise ValueError(f'{k}={v!r}: a whole number, at least 0')
+
 # %% ../../nbs/4_data/41_mini.ipynb #d74c9caf
 def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `~/.cache/infsa`
                   n_train:int=12_000, # Training images, at least 10
                   n_valid:int=2_000, # Validation images, at least 10
                   seed:int=0, # Of the random generator
                   progress:bool=True, # Show a bar while writing
-                  # Image files to cut backgrounds from; None: the two photographs of scikit-learn
-                  photos:list|None=None,
+                  photos:list|None=None, # Files to cut backgrounds from; None: two of scikit-learn
                   n_fragments:int=1, # Fragments of other digits in an image
                  )->Path: # The folder above `ILSVRC`
     "Writes a ten-class ILSVRC tree from real pixels, once, and returns where it is."
-    for k, v in dict(n_train=n_train, n_valid=n_valid).items():
-        if not (isinstance(v, int) and v >= 10):
-            raise ValueError(f'{k}={v!r}: a whole number, at least 10 (one image of each class)')
-    if not (isinstance(seed, int) and seed >= 0):
-        raise ValueError(f'seed={seed!r}: a whole number, at least 0')
-    if not (isinstance(n_fragments, int) and n_fragments >= 0):
-        raise ValueError(f'n_fragments={n_fragments!r}: a whole number, at least 0')
+    _check_numbers(n_train, n_valid, seed, n_fragments)
     settings = dict(version=_VERSION, n_train=n_train, n_valid=n_valid, seed=seed, side=_SIDE)
     name = ('mini_imagenet' if (n_train, n_valid, seed) == (12_000, 2_000, 0)
             else f'mini_imagenet_{n_train}_{n_valid}_{seed}')

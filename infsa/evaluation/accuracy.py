@@ -88,23 +88,9 @@ def _timed(clf, images):
     logits = clf(images).float().cpu()
     return logits, time.perf_counter() - start
 
-# %% ../../nbs/7_evaluation/74_accuracy.ipynb #8b58eadc
-def predict(clf:Classifier, # Its model in evaluation mode
-            items:list, # (file, label), a label being a place in the logits
-            bs:int=64, # Batch size
-            # Decoding processes; None: 0 for small images, else one a core up to 16
-            num_workers:int|None=None,
-            device=None, # Where the model is moved; None: it stays where it is
-            skip_bad:bool=False, # Leave unreadable images out, with a warning, instead of raising
-            progress:bool=True, # Show a bar
-           )->Predictions: # In the order of `items`
-    "The logits of all images; memory is n × classes float32."
-    _check_predict(clf, items, bs, num_workers)
-    device = (torch.device(device) if device is not None
-              else next((p.device for p in clf.model.parameters()), torch.device('cpu')))
-    clf.model.to(device)
-    loader = _batches([f for f, _ in items], clf.transform(), bs, num_workers,
-                      device.type == 'cuda')
+# %% ../../nbs/7_evaluation/74_accuracy.ipynb #2db0fa08
+def _read_all(clf, items, loader, device, skip_bad, progress):
+    "Places of the images that were read, their logits, the files that were not, and seconds."
     kept, logits, bad, seconds = [], [], [], 0.
     for places, images, errors in show_progress(loader, len(loader), progress):
         if errors and not skip_bad: raise next(iter(errors.values()))
@@ -121,6 +107,26 @@ def predict(clf:Classifier, # Its model in evaluation mode
     if not kept:
         raise ValueError(f'{bad[0]}: no image can be read, nor any other of the {len(bad)}')
     if bad: warnings.warn(f'left {len(bad)} unreadable images out, the first is {bad[0]}')
+    return kept, logits, bad, seconds
+
+# %% ../../nbs/7_evaluation/74_accuracy.ipynb #8b58eadc
+def predict(clf:Classifier, # Its model in evaluation mode
+            items:list, # (file, label), a label being a place in the logits
+            bs:int=64, # Batch size
+            # Decoding processes; None: 0 for small images, else one a core up to 16
+            num_workers:int|None=None,
+            device=None, # Where the model is moved; None: it stays where it is
+            skip_bad:bool=False, # Leave unreadable images out, with a warning, instead of raising
+            progress:bool=True, # Show a bar
+           )->Predictions: # In the order of `items`
+    "The logits of all images; memory is n × classes float32."
+    _check_predict(clf, items, bs, num_workers)
+    here = next((p.device for p in clf.model.parameters()), torch.device('cpu'))
+    device = here if device is None else torch.device(device)
+    clf.model.to(device)
+    loader = _batches([f for f, _ in items], clf.transform(), bs, num_workers,
+                      device.type == 'cuda')
+    kept, logits, bad, seconds = _read_all(clf, items, loader, device, skip_bad, progress)
     return Predictions(torch.cat(logits), torch.tensor([items[i][1] for i in kept]),
                        [items[i][0] for i in kept], bad, seconds)
 
@@ -128,7 +134,7 @@ def predict(clf:Classifier, # Its model in evaluation mode
 def in_top(logits:Tensor, # (n, classes)
            labels:Tensor, # (n,) int64
            k:int, # From 1 to the number of classes
-          )->Tensor: # (n,) float64, 1 where fewer than k other classes reach the label's logit, else 0
+          )->Tensor: # (n,) float64, 1 where fewer than k other classes reach the label's logit
     "Whether each label is among the best k classes; a tie with a rival does not help the label."
     _check_logits(logits, labels)
     if not (isinstance(k, int) and 1 <= k <= logits.shape[1]):
@@ -237,7 +243,7 @@ def calibration(logits:Tensor, # (n, classes)
                 bins:int=15, # Of equal width between 0 and 1
                 draws:int=200, # For `ece_if_calibrated`
                 seed:int=0, # Of the draws
-               )->dict: # 'ece'; 'ece_if_calibrated', its mean for a calibrated model with these confidences; 'table', a row a bin
+               )->dict: # 'ece', 'ece_if_calibrated' at these confidences, 'table' with a row a bin
     """Expected calibration error of the best class, beside what the number of images alone would
     give."""
     for k, v in (('bins', bins), ('draws', draws)):
@@ -276,7 +282,7 @@ def plot_reliability(cal:dict, # From `calibration`
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #c7fa1b19
 def accuracy_summary(p:Predictions,
                      bins:int=15, # Of the calibration
-                    )->dict: # top1 and top5 as `Interval`; ece, ece_if_calibrated, images, bad, images_per_second
+                    )->dict: # top1, top5 (`Interval`), ece, ece_if_calibrated, images, bad, images_per_second
     "What there is to say of a test set in a few figures; top5 is left out below six classes."
     tops = {f'top{k}': interval(in_top(p.logits, p.labels, k)) for k in (1, 5) if k == 1
             or p.logits.shape[1] > 5}

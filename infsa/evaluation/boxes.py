@@ -149,7 +149,7 @@ def val_number(file # An image
     found = re.search(r'_val_(\d{8})(?!\d)', Path(file).name)
     return int(found[1]) if found else None
 
-def read_blacklist(file # `ILSVRC2015_clsloc_validation_blacklist.txt` of the development kit, or its like of another year
+def read_blacklist(file # `ILSVRC2015_clsloc_validation_blacklist.txt`, or another year's
                   )->set: # Numbers of validation images
     "The validation images whose boxes are poor; ImageNet's list has 1,762."
     lines = [(i, l.strip())

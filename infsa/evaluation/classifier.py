@@ -52,7 +52,8 @@ class Classifier:
                 f'{self.num_classes} classes, images of {self.img_size} x {self.img_size}')
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #0c628280
-_HOLDERS = 'model', 'state_dict', 'model_state_dict', 'module', 'model_ema', 'state_dict_ema' # Of weights in a checkpoint; the first one there is taken
+# of weights in a checkpoint; the first one there is taken
+_HOLDERS = 'model', 'state_dict', 'model_state_dict', 'module', 'model_ema', 'state_dict_ema'
 
 def _bare(state):
     "Weights by name, without what all names start with, up to a dot."
@@ -152,7 +153,8 @@ def _import_timm(name):
     "timm, once `name` is known to be one of its models and tags."
     try: import timm
     except ImportError as e:
-        raise ValueError(f'model timm:{name} needs timm, which is not installed: pip install "infsa[peers]"') from e
+        raise ValueError(f'model timm:{name} needs timm, which is not installed: '
+                         'pip install "infsa[peers]"') from e
     architecture, _, tag = name.partition('.')
     one_of('model', f'timm:{architecture}', [f'timm:{n}' for n in timm.list_models()])
     if tag:
@@ -270,24 +272,9 @@ def _try_size(model, name, img_size):
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #0e35013b
 _SOURCES = {'': _infvit, 'timm': _timm, 'torchvision': _torchvision}
 
-# %% ../../nbs/7_evaluation/71_classifier.ipynb #cd8ce3ab
-def load_classifier(model:str|None=None, # One of `list_models()`, "timm:NAME" or "torchvision:NAME"; None: as the weights say
-                    weights=None, # File of weights, `~` is the home folder; None: random ones
-                    # Classes; None: those of the weights, 1000 if they are random
-                    num_classes:int|None=None,
-                    # Side of the images, pixels; None: as the model was made for
-                    img_size:int|None=None,
-                    # Share of the resized side that the crop keeps, in [0.1, 1]; None: the model's
-                    # own, 1 for mini models
-                    crop_pct:float|None=None,
-                    seed:int=0, # Of random weights
-                    device=None, # Where the model goes; None: fastai's default
-                   )->Classifier: # In evaluation mode
-    """Make a model and load its weights; raises `ValueError` or `FileNotFoundError` of one line for
-    what does not fit."""
-    _check(num_classes, img_size, crop_pct, seed, device := device or default_device())
-    if not (model or weights): raise ValueError('model or weights must be given')
-    weights = weights and Path(weights).expanduser()
+# %% ../../nbs/7_evaluation/71_classifier.ipynb #9f5ee5eb
+def _who(model, weights):
+    "Name, source and own name of the model; its weights by name, and what their file says."
     state, meta = (None, {}) if weights is None else (read_state(weights), _metadata(weights))
     name = model or meta.get('model')
     if not name:
@@ -299,6 +286,23 @@ def load_classifier(model:str|None=None, # One of `list_models()`, "timm:NAME" o
     if source not in _SOURCES:
         raise ValueError(f'model {name!r} is unknown; before the colon stands timm or '
                          f'torchvision, got {source!r}')
+    return name, source, own_name, state, meta
+
+# %% ../../nbs/7_evaluation/71_classifier.ipynb #cd8ce3ab
+def load_classifier(model:str|None=None, # Name, "timm:NAME", "torchvision:NAME"; None: by weights
+                    weights=None, # File of weights, `~` is the home folder; None: random ones
+                    num_classes:int|None=None, # Classes; None: as the weights, or 1000
+                    img_size:int|None=None, # Side of the images, pixels; None: the model's
+                    crop_pct:float|None=None, # Share of the side kept, [0.1, 1]; None: the model's
+                    seed:int=0, # Of random weights
+                    device=None, # Where the model goes; None: fastai's default
+                   )->Classifier: # In evaluation mode
+    """Make a model and load its weights; raises `ValueError` or `FileNotFoundError` of one line for
+    what does not fit."""
+    _check(num_classes, img_size, crop_pct, seed, device := device or default_device())
+    if not (model or weights): raise ValueError('model or weights must be given')
+    weights = weights and Path(weights).expanduser()
+    name, source, own_name, state, meta = _who(model, weights)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net, rest = _SOURCES[source](own_name, num_classes, img_size, state, weights, meta)

@@ -141,45 +141,48 @@ def _confusion_table(rows):
     return pd.DataFrame(found, columns=['model', 'set', 'true', 'answered', 'images', 'share'])
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #c32a8582
-_WORDS = (
+_ACCURACY = (
+    "Means with 95 % bootstrap intervals over images; by class and by bin of confidence, Wilson's "
+    'intervals. ECE is the calibration error in 15 bins, and what the same confidences would give '
+    'if they were calibrated.')
+_MAPS = (
+    '{images} images, evenly drawn; pictures are of all of them. Layers count from 1 here and from '
+    '0 in the CSV files. random, brightness and centre are controls that know nothing of the '
+    'model.')
+_SCORES = (
     'Box scores ask whether a map is higher inside the boxes than outside; chance is what PR-AUC '
-          'and the pointing game give without knowledge, and ROC-AUC is then 0.5. '
-          'MoRF and LeRF remove patches, the most or the least relevant first; AOC is the area '
-          'over the curve of the score, high is good for MoRF and low for LeRF. Deletion and '
-          'insertion are the areas under the same curves.')
+    'and the pointing game give without knowledge, and ROC-AUC is then 0.5. MoRF and LeRF remove '
+    'patches, the most or the least relevant first; AOC is the area over the curve of the score, '
+    'high is good for MoRF and low for LeRF. Deletion and insertion are the areas under the same '
+    'curves.')
+_OF_ACCURACY = dict(reliability='accuracy over confidence', classes='accuracy of the classes',
+                    confusions='most frequent confusions')
+_OF_MAPS = dict(boxes='box scores by layer', removal='what is left when patches are removed')
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #18c8232d
+def _accuracy_parts(out, accuracy):
+    parts = [_ACCURACY, _accuracy_table(accuracy)]
+    for r in accuracy:
+        for what, words in _OF_ACCURACY.items():
+            file = out/f'{what}-{_slug(r["model"])}-{_slug(r["set"])}.png'
+            parts.append(Picture(file, f'{r["model"]}, {r["set"]}: {words}'))
+    return parts
+
+def _map_parts(out, m):
+    parts = [_MAPS.format(images=m['images']), _SCORES]
+    for words, frame in m['tables'].items(): parts += [words.capitalize() + ':', frame]
+    parts += [Picture(out/f'{what}-{_slug(m["model"])}.png', f'{m["model"]}: {words}')
+              for what, words in _OF_MAPS.items() if what in m['pictures']]
+    if len(cases := case_table(m['cases'])): parts += ['What was found among the boxes:', cases]
+    return parts
+
 def _sections(out, accuracy, maps, made):
     "The parts of the report: tables in words, pictures from the files beside it."
-    sections = {
-        'Accuracy': [
-        'Means with 95 % bootstrap intervals over images; by class and by bin of confidence, '
-                     'Wilson\'s intervals. ECE is the calibration error in 15 bins, and what the '
-                     'same ' 'confidences would give if they were calibrated.',
-                     _accuracy_table(accuracy)]}
-    for r in accuracy:
-        name = f'{r["model"]}, {r["set"]}'
-        for what, words in dict(reliability='accuracy over confidence',
-                                classes='accuracy of the classes',
-                                confusions='most frequent confusions').items():
-            sections['Accuracy'].append(
-                Picture(out/f'{what}-{_slug(r["model"])}-{_slug(r["set"])}.png',
-                        f'{name}: {words}'))
-    if len(_confusion_table(accuracy)): sections['Confusions'] = [_confusion_table(accuracy)]
-    for m in maps:
-        parts = [
-            f'{m["images"]} images, evenly drawn; pictures are of all of them. Layers count from '
-                 '1 here and from 0 in the CSV files. random, brightness and centre are controls '
-                 'that ' 'know nothing of the model.', _WORDS]
-        for words, frame in m['tables'].items(): parts += [words.capitalize() + ':', frame]
-        parts += [Picture(out/f'{what}-{_slug(m["model"])}.png', f'{m["model"]}: {words}')
-                  for what, words in dict(boxes='box scores by layer',
-                                          removal='what is left when patches are removed').items()
-                  if what in m['pictures']]
-        if len(cases := case_table(m['cases'])): parts += ['What was found among the boxes:', cases]
-        sections[f'Maps of {m["model"]}'] = parts
-    return (sections
-            | {'Made with': [pd.DataFrame([dict(what=k, value=str(v)) for k, v in made.items()])]})
+    sections, confused = {'Accuracy': _accuracy_parts(out, accuracy)}, _confusion_table(accuracy)
+    if len(confused): sections['Confusions'] = [confused]
+    sections |= {f'Maps of {m["model"]}': _map_parts(out, m) for m in maps}
+    made_with = pd.DataFrame([dict(what=k, value=str(v)) for k, v in made.items()])
+    return sections | {'Made with': [made_with]}
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #db116453
 @no_interrupt()
@@ -270,8 +273,7 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              out=None, # Folder; None: the next free one below `runs/`
              force:bool=False, # Overwrite a finished or interrupted run
              img_size:int|None=None, # Side of the images, pixels; None: as each model was made for
-             # Share of the resized side that the crop keeps; None: the model's own
-             crop_pct:float|None=None,
+             crop_pct:float|None=None, # Share of the resized side kept; None: the model's own
              bs:int=64, # Batch size
              num_workers:int|None=None, # Decoding processes; None: chosen by `predict`
              device=None, # Where models run; None: fastai's choice
@@ -279,8 +281,7 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              seed:int=0, # Of random weights and random maps
              steps:int|None=None, # Of removal; None: 10
              baseline=None, # What replaces patches, as of `map_quality`; None: 'mean'
-             # What falls when patches are removed, as of `map_quality`; None: 'probability'
-             score:str|None=None,
+             score:str|None=None, # What falls by removal, as of `map_quality`; None: 'probability'
              progress:bool=True, # Show bars
             )->dict: # What stands in `results.json`, and `out`
     """Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a
@@ -315,16 +316,17 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #d47e411b
 _EXAMPLES = """examples:
-  infsa_eval --weights runs/infvit_mini_linear-seed42/model.safetensors              the mini data: accuracy, calibration, confusions
-  infsa_eval --weights A.safetensors B.safetensors --boxes --curves                 two models and their maps in one table
-  infsa_eval --data ~/imagenet --v2 ~/imagenetv2 --model timm:deit_tiny_patch16_224=deit.pth --boxes --blacklist FILE
+  infsa_eval --weights runs/infvit_mini_linear-seed42/model.safetensors
+      the mini data: accuracy, calibration, confusions
+  infsa_eval --weights A.safetensors B.safetensors --boxes --curves
+      two models and their maps in one table
+  infsa_eval --data ~/imagenet --v2 ~/imagenetv2 --boxes --blacklist FILE \\
+      --model timm:deit_tiny_patch16_224=deit.pth
+      a model of timm on ImageNet and the three sets of ImageNet-V2
 exit codes: 0 done, 2 wrong arguments, weights or data, 130 interrupted (what was done is kept)"""
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #5210f67e
-def _parser():
-    p = OneLineParser('infsa_eval',
-                      'Judge image classifiers and their attention maps on ImageNet, ImageNet-V2 '
-                      'or the mini data.', _EXAMPLES)
+def _add_models(p):
     p.add_argument('--weights', nargs='+', default=[], metavar='FILE',
                    help='weights; those of infsa_train say which model they are of')
     p.add_argument('--model', nargs='+', default=[], dest='models', metavar='NAME[=FILE]',
@@ -332,6 +334,8 @@ def _parser():
                    'without a file, NAME= beside --weights')
     p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
     p.add_argument('--v2', help='ImageNet-V2: the folder of one of its sets, or of all three')
+
+def _add_maps(p):
     p.add_argument('--boxes', action='store_true', help='score attention maps against boxes')
     p.add_argument('--curves', nargs='*', metavar='MAP',
                    help='score by removing patches; without names the first map of each model and '
@@ -349,6 +353,14 @@ def _parser():
                    help='what replaces patches, with --curves; default mean')
     p.add_argument('--score', choices=SCORE_KINDS,
                    help='what falls when patches are removed, with --curves; default probability')
+
+# %% ../../nbs/7_evaluation/78_evaluate.ipynb #5205f40d
+def _parser():
+    p = OneLineParser('infsa_eval',
+                      'Judge image classifiers and their attention maps on ImageNet, ImageNet-V2 '
+                      'or the mini data.', _EXAMPLES)
+    _add_models(p)
+    _add_maps(p)
     p.add_argument('--img-size', type=int,
                    help='side of the images, pixels; default as each model was made for')
     p.add_argument('--crop-pct', type=float,

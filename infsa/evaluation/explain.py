@@ -212,54 +212,56 @@ def _save_page(out, clf, done, total, note, settings):
                                     encoding='utf-8')
     return table
 
+# %% ../../nbs/7_evaluation/73_explain.ipynb #215f9a7e
+def _explained(clf, files, crops, out, kind, layers, top, heads, done, tell):
+    "Explains one image after the other; what is whole is in the list `done`."
+    tables = [top_classes(clf, crop, top, file) for file, crop in zip(files, crops)]
+    for n, (file, crop, table) in enumerate(zip(files, crops, tables), 1):
+        stem = f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
+        made = image_pictures(clf, crop, file.name, kind, layers, heads)
+        drawn = {what: (png_bytes(p.figure), p.text) for what, p in made.items()}
+        with no_interrupt():  # all pictures of an image or none
+            if not done: _clear(out)
+            pictures = _save_pictures(out, stem, drawn)
+            done.append(dict(image=str(file), heading=f'{n}. {file.name}', table=table,
+                             picture=f'{stem}.maps.png', pictures=pictures))
+        if tell: tell(_answer(clf, file, table))
+
 # %% ../../nbs/7_evaluation/73_explain.ipynb #c403a601
 def explain(images:list, # Files
             clf:Classifier, # From `load_classifier`
             out=None, # Folder; None: the next free one below `runs/`
-            # Map, a key of `SAYS` that the model has; None: the first one of `map_names`
-            kind:str|None=None,
+            kind:str|None=None, # Map, a key of `SAYS`; None: the first of `map_names`
             layers=None, # Numbers of layers from 0, or one; None: all
             top:int=5, # Classes shown at most
             heads:bool=False, # Whether every head is drawn too
             force:bool=False, # Overwrite earlier explanations
             tell=None, # Called with a line of text after each image
             command:str|None=None, # Written down, if given
-           )->dict: # out, finished, numbers of images and pictures that are done, predictions (DataFrame), note (why there are no maps)
-    """Leave pictures, predictions.csv and explain.html in a folder; Ctrl-C keeps the images that
-    are done.
+           )->dict: # out, finished, images and pictures (numbers), predictions (DataFrame), note
+    """Leave pictures, predictions.csv and explain.html in a folder; Ctrl-C keeps what is done.
 
-    Raises `ValueError` or `OSError` for what cannot be read or drawn, before anything is
-    written."""
+    Raises `ValueError` or `OSError` for what cannot be drawn, before anything is written."""
     files, crops, done = [Path(f) for f in images], read_crops(images, clf), []
     kind, note = _plan(clf, kind, layers, heads)
     out = run_folder(out, 'explain', force, ('explain.html',))
-    try:
-        tables = [top_classes(clf, crop, top, file) for file, crop in zip(files, crops)]
-        for n, (file, crop, table) in enumerate(zip(files, crops, tables), 1):
-            stem = f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
-            drawn = {what: (png_bytes(p.figure), p.text)
-                     for what, p in image_pictures(clf, crop, file.name, kind, layers, heads)
-                     .items()}
-            with no_interrupt():  # all pictures of an image or none
-                if not done: _clear(out)
-                done.append(dict(image=str(file), heading=f'{n}. {file.name}',
-                                 picture=f'{stem}.maps.png', table=table,
-                                 pictures=_save_pictures(out, stem, drawn)))
-            if tell: tell(_answer(clf, file, table))
+    try: _explained(clf, files, crops, out, kind, layers, top, heads, done, tell)
     except KeyboardInterrupt: pass
     with no_interrupt():
-        predictions = (_save_page(out, clf, done, len(files), note,
-                                  _settings(clf, kind, note, command)) if done else None)
+        settings = _settings(clf, kind, note, command)
+        predictions = _save_page(out, clf, done, len(files), note, settings) if done else None
     return dict(out=str(out), finished=len(done) == len(files), images=len(done),
                 pictures=sum(len(d['pictures']) for d in done), predictions=predictions, note=note)
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #03b6ab31
 _EXAMPLES = '''examples:
   infsa_explain photo.jpg --weights runs/infvit_mini_linear-seed42/model.safetensors
-  infsa_explain *.jpg --weights model.safetensors --layers 1,-1 --heads      first and last layer, and their heads
+  infsa_explain *.jpg --weights model.safetensors --layers 1,-1 --heads
+      first and last layer, and their heads
   infsa_explain photo.jpg --weights deit.pth --model timm:deit_tiny_patch16_224 --kind rollout
-  infsa_explain photo.jpg --model torchvision:vit_b_16                       random weights, to see what maps look like
-exit codes: 0 done, 2 wrong arguments, images or weights, 130 interrupted (images that were done are kept)'''
+  infsa_explain photo.jpg --model torchvision:vit_b_16
+      random weights, to see what maps look like
+exit codes: 0 done, 2 wrong arguments, images or weights, 130 interrupted (what was done is kept)'''
 
 def _layer_numbers(text):
     try: numbers = [int(o) for o in text.split(',')]

@@ -110,7 +110,7 @@ def maps_to_score(clf:Classifier, # Its model in evaluation mode
                   layers=None, # Numbers of layers from 0, or one; None: all
                   curves=True, # As of `map_quality`
                   steps:int=10, # Of a curve, from 1 to the number of patches
-                 )->tuple: # Names, numbers of layers, (rows, columns) of patches, and (map, layer) of those with curves
+                 )->tuple: # Names, layers, (rows, columns) of patches, (map, layer) with curves
     """What `map_quality` scores of a model; raises `ValueError` for what the model does not have,
     without an image."""
     kinds, layers, grid = _on_show(clf,
@@ -219,26 +219,28 @@ def _check(clf, layout, items, boxes, baseline, score, bs):
     if names.duplicated().any():
         raise ValueError(f'items holds {names[names.duplicated()].iloc[0]} twice')
 
+# %% ../../nbs/7_evaluation/76_map_scores.ipynb #4cc144f6
+def _made_with(clf, items, plan):
+    return dict(model=clf.name, weights=str(clf.weights), images=len(items),
+                patches=list(plan.grid), score=plan.score, baseline=str(plan.baseline),
+                steps=plan.steps, seed=plan.seed)
+
 # %% ../../nbs/7_evaluation/76_map_scores.ipynb #e5c415eb
 def map_quality(clf:Classifier, # Its model in evaluation mode; it stays on its device
                 layout:Layout|None, # Knows the boxes; None only with boxes=False
                 items:list, # (file, label), a label being a place in the logits
                 kinds=None, # Names of maps in `MAPS`, or one; None: all that the model has
                 layers=None, # Numbers of layers from 0, or one; None: all
-                # Numbers of validation images with poor boxes, from `read_blacklist`; they are
-                # marked
-                blacklist:set=(),
+                blacklist:set=(), # Numbers of images with poor boxes, from `read_blacklist`
                 boxes:bool=True, # Whether to score against boxes
-                # Maps with curves: True, the first kind and the controls; False; 'all'; or names
-                # and (name, layer)
-                curves=True,
+                curves=True, # True: first kind and controls; False; 'all'; or names
                 steps:int=10, # Of a curve, from 1 to the number of patches
                 baseline='mean', # What replaces patches: a name in `BASELINES`, or a number
                 score:str='probability', # What falls, one of `SCORE_KINDS`
                 bs:int=64, # Images at a time; memory grows with it and not with the set
                 seed:int=0, # Of random maps, ties and noise
                 progress:bool=True, # Show a bar
-               )->pd.DataFrame: # A row for each image and map, image by image; `.attrs` says how it was made
+               )->pd.DataFrame: # A row for each image and map; `.attrs` says how it was made
     """Scores all maps of a classifier and the controls; results do not depend on `bs`, those of
     `centrality` and `perron` but for their tolerance. An unreadable image is a `ValueError`."""
     _check(clf, layout, items, boxes, baseline, score, bs)
@@ -252,7 +254,5 @@ def map_quality(clf:Classifier, # Its model in evaluation mode; it stays on its 
     df, cases = pd.concat(rows, ignore_index=True), pd.concat(cases)
     if boxes: warn_of_cases(cases)
     if plan.curves: df = _add_areas(df, plan)
-    df.attrs = dict(model=clf.name, weights=str(clf.weights), images=len(items), patches=list(grid),
-                    score=score, baseline=str(baseline), steps=steps, seed=seed,
-                    cases=count_cases(cases))
+    df.attrs = _made_with(clf, items, plan) | dict(cases=count_cases(cases))
     return df

@@ -101,7 +101,7 @@ def roc_auc(maps:Tensor, # (B, h, w) float, higher is more relevant
 def average_precision(maps:Tensor, # (B, h, w) float, higher is more relevant
                       masks:Tensor, # (B, h, w) bool, True inside the boxes
                       empty:str='nan', # Where a mask is empty: 'nan' or 'raise'
-                     )->Tensor: # (B,) float64 in [0, 1]; `chance(masks)` is what a constant map gets
+                     )->Tensor: # (B,) float64 in [0, 1]; a constant map gets `chance(masks)`
     """Area under precision over recall as a sum of steps: mean over the pixels inside of the
     precision at their value."""
     flat, inside = _flat(maps, masks)
@@ -123,7 +123,7 @@ def pointing_hits(maps:Tensor, # (B, h, w) float, higher is more relevant
                   masks:Tensor, # (B, h, w) bool, True inside the boxes
                   tolerance:float=0, # Distance from a mask, in pixels, that still counts as inside
                   empty:str='nan', # Where a mask is empty: 'nan' or 'raise'
-                 )->Tensor: # (B,) float64 in [0, 1]; without tolerance a constant map gets `chance(masks)`
+                 )->Tensor: # (B,) float64 in [0, 1]; a constant map gets `chance(masks)`
     "Whether the largest value lies inside; where several are largest, the share of them inside."
     _check_maps(maps)
     _check_masks(masks, maps)
@@ -293,40 +293,37 @@ def _checked(scores, n):
                          f'of the batch has {scores[~scores.isfinite()][0].item()}')
     return scores
 
-# %% ../../nbs/7_evaluation/70_metrics.ipynb #71e5c9a4
-def perturbation_curve(score, # From images (B, C, H, W) to numbers (B,), such as `label_score(model, labels)`
-                       images:Tensor, # (B, C, H, W) float, normalised
-                       maps:Tensor, # (B, h, w) float; h and w divide H and W
-                       # 'morf', most relevant first, or 'lerf', least relevant first
-                       order:str='morf',
-                       steps:int=10, # Equal steps, see `step_shares`
-                       # What replaces a region: a name in `BASELINES`, a number, a tensor or a
-                       # function of the images
-                       baseline='mean',
-                       patch:int|None=None, # Side of a region in pixels; None: the cells of the map
-                       insert:bool=False, # Whether to start from the baseline and put regions back
-                       upto:float=1., # Share of the regions removed at the last step
-                       # Of the order among equal values, and of noise; a list has one for each
-                       # image
-                       seed:int|list=0,
-                       # By which the images were normalised; for 'black' and 'noise'
-                       mean:tuple=IMAGENET_MEAN,
-                       std:tuple=IMAGENET_STD, # The same
-                      )->Tensor: # (B, steps + 1) scores, the first with nothing done
-    "Scores of images while more and more of their regions are replaced; no gradients are kept."
+# %% ../../nbs/7_evaluation/70_metrics.ipynb #11ed63ed
+def _check_removal(images, maps, order):
     one_of('order', order, ('morf', 'lerf'))
     _check_maps(maps)
     if images.ndim != 4 or not images.is_floating_point() or len(images) != len(maps):
         raise ValueError('images must be float of shape (B, C, H, W), one a map, got '
                          f'{images.dtype} of {tuple(images.shape)} and {len(maps)} maps')
+
+# %% ../../nbs/7_evaluation/70_metrics.ipynb #71e5c9a4
+def perturbation_curve(score, # (B, C, H, W) to (B,), such as `label_score(model, labels)`
+                       images:Tensor, # (B, C, H, W) float, normalised
+                       maps:Tensor, # (B, h, w) float; h and w divide H and W
+                       order:str='morf', # 'morf' or 'lerf': most or least relevant first
+                       steps:int=10, # Equal steps, see `step_shares`
+                       baseline='mean', # Of a region: name in `BASELINES`, number, tensor, function
+                       patch:int|None=None, # Side of a region in pixels; None: the cells of the map
+                       insert:bool=False, # Whether to start from the baseline and put regions back
+                       upto:float=1., # Share of the regions removed at the last step
+                       seed:int|list=0, # Of ties and noise; a list has one for each image
+                       mean:tuple=IMAGENET_MEAN, # Of the normalisation; for 'black' and 'noise'
+                       std:tuple=IMAGENET_STD, # The same
+                      )->Tensor: # (B, steps + 1) scores, the first with nothing done
+    "Scores of images while more and more of their regions are replaced; no gradients are kept."
+    _check_removal(images, maps, order)
     regions = _regions(maps, images.shape[2:], patch)
-    places, cell = (_places(regions, order, seed),
-                    [side//n for side, n in zip(images.shape[2:], regions.shape[1:])])
+    places = _places(regions, order, seed)
+    rows, cols = (side//n for side, n in zip(images.shape[2:], regions.shape[1:]))
     counts = (step_shares(regions[0].numel(), steps, upto)*regions[0].numel()).round().tolist()
     start, end = images, _replacement(baseline, images, mean, std, seed)
     if insert: start, end = end, start
-    done = lambda count: (places < count).repeat_interleave(cell[0], 1).repeat_interleave(cell[1],
-        2)[:, None]
+    def done(k): return (places < k).repeat_interleave(rows, 1).repeat_interleave(cols, 2)[:, None]
     with torch.no_grad():
         return torch.stack([_checked(score(torch.where(done(k), end, start)), len(maps))
                             for k in counts], 1)
@@ -350,7 +347,7 @@ def area_under(curve:Tensor, # (B, steps + 1) from `perturbation_curve`, all ima
                # 0; 'image', each first point; 'none'
                normalise:str='start',
                shares:Tensor|None=None, # (steps + 1,) from `step_shares`; None: equal steps
-              )->Tensor: # (B,) float64 mean height; NaN for 'image' where the first point is not above 0
+              )->Tensor: # (B,) float64 mean height; for 'image' NaN if the first is not above 0
     "Area under each curve by trapezoids over the share removed."
     if curve.ndim != 2 or curve.shape[1] < 2 or not curve.isfinite().all():
         raise ValueError(f'curve must be finite of shape (B, steps + 1), got {tuple(curve.shape)}')

@@ -30,10 +30,12 @@ def _picture(p):
 
 # %% ../../nbs/7_evaluation/72_report.ipynb #dfec93e6
 _STYLE = """:root {color-scheme: light dark}
-body {font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 0 auto; padding: 1em; overflow-wrap: anywhere}
+body {font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 0 auto; padding: 1em;
+  overflow-wrap: anywhere}
 h1, h2 {line-height: 1.2} figure {margin: 1em 0} figcaption {font-size: .9em; opacity: .8}
 img {max-width: 100%; height: auto; background: #fff}
-.scroll {overflow-x: auto} table {border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal}
+.scroll {overflow-x: auto}
+table {border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal}
 td, th {padding: .25em .4em; text-align: left; border-bottom: 1px solid #8886; vertical-align: top}
 td {white-space: nowrap} td:last-child {white-space: normal; min-width: 10em}"""
 
@@ -45,7 +47,8 @@ def _html(part):
     if isinstance(part, str): return f'<p>{escape(part)}</p>'
     if isinstance(part, pd.DataFrame): return _table(part)
     if isinstance(part, Picture): return _picture(part)
-    raise ValueError(f'a part of a page must be text, a pandas.DataFrame or a Picture, got {type(part).__name__}')
+    raise ValueError('a part of a page must be text, a pandas.DataFrame or a Picture, got '
+                     f'{type(part).__name__}')
 
 # %% ../../nbs/7_evaluation/72_report.ipynb #edb2c74f
 def html_page(title:str, # Heading, and name of the page

@@ -87,9 +87,8 @@ def _read_mask(name:str, # Name of the argument, for the message
     if mask is None or not mask.is_floating_point(): return mask, None
     if adds: return mask == -torch.inf, mask.masked_fill(mask == -torch.inf, 0)
     removed = mask <= LOWEST
-    message = (
-        f'{name}: variant {variant!r} has no scores to add a bias to here; a float mask may hold '
-               'only 0 and numbers at or below ' f'{LOWEST:.0e}, which remove')
+    message = (f'{name}: variant {variant!r} has no scores to add a bias to here; a float mask may '
+               f'hold only 0 and numbers at or below {LOWEST:.0e}, which remove')
     try: torch._assert_async((removed | (mask == 0)).all(), message)  # does not wait for a device
     except RuntimeError as e: raise ValueError(message) from e
     return removed, None
@@ -103,23 +102,21 @@ class _Parameters(nn.Module):
     def __init__(self, embed_dim, num_heads, bias, kdim, vdim, device, dtype):
         super().__init__()
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
-            raise ValueError(f'num_heads must divide embed_dim, got num_heads={num_heads}, embed_dim={embed_dim}')
-        self.embed_dim, self.num_heads, self.kdim, self.vdim = (embed_dim, num_heads,
-            *(embed_dim if d is None else d for d in (kdim, vdim)))
+            raise ValueError('num_heads must divide embed_dim, got '
+                             f'num_heads={num_heads}, embed_dim={embed_dim}')
+        self.embed_dim, self.num_heads = embed_dim, num_heads
+        self.kdim, self.vdim = (embed_dim if d is None else d for d in (kdim, vdim))
         if min(self.kdim, self.vdim) < 1:
             raise ValueError(f'kdim and vdim must be at least 1, got {kdim} and {vdim}')
         self.head_dim, self.stacked = embed_dim // num_heads, self.kdim == self.vdim == embed_dim
+        def empty(*shape): return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
         shapes = (dict(in_proj_weight=3*embed_dim) if self.stacked
                   else dict(q_proj_weight=embed_dim, k_proj_weight=embed_dim,
                             v_proj_weight=embed_dim))
         for n, rows in shapes.items():
             width = dict(k=self.kdim, v=self.vdim).get(n[0], embed_dim)
-            self.register_parameter(n,
-                                    nn.Parameter(torch.empty(rows, width, device=device,
-                dtype=dtype)))
-        self.register_parameter('in_proj_bias',
-                                nn.Parameter(torch.empty(3*embed_dim, device=device, dtype=dtype))
-                                if bias else None)
+            self.register_parameter(n, empty(rows, width))
+        self.register_parameter('in_proj_bias', empty(3*embed_dim) if bias else None)
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
 
     def _weights(self):
@@ -196,17 +193,16 @@ class _Roles(_Projections):
 
     def _warn_of_padding(self):
         if self.variant not in UNDISCOUNTED and not torch.compiler.is_compiling():
-            warnings.warn(f'key_padding_mask without query_padding_mask: all queries count in the norm or the pooled query of variant '
-                          f'{self.variant!r}; if some are padding, pass query_padding_mask', stacklevel=6)  # the caller's line
+            warnings.warn('key_padding_mask without query_padding_mask: all queries count in the '
+                          f'norm or the pooled query of variant {self.variant!r}; if some are '
+                          'padding, pass query_padding_mask', stacklevel=6)  # the caller's line
 
     def _warn_of_pairs(self, attn_mask, is_causal):
-        if attn_mask is None or is_causal or self.variant not in ('pure',
-            'multihop') or torch.compiler.is_compiling():
-            return
-        warnings.warn(
-            f"attn_mask hides edges of variant {self.variant!r}, but all edges share one norm, "
-                      "through which tokens still reach each "
-                      'other; is_causal=True or segment_ids keep them apart', stacklevel=5)
+        shared = self.variant in ('pure', 'multihop') and not is_causal
+        if attn_mask is None or not shared or torch.compiler.is_compiling(): return
+        warnings.warn(f'attn_mask hides edges of variant {self.variant!r}, but all edges share one '
+                      'norm, through which tokens still reach each other; is_causal=True or '
+                      'segment_ids keep them apart', stacklevel=5)
 
 # %% ../../nbs/3_models/30_attention.ipynb #d77618ea
 def _pair_mask(mask, B, H, N, M):
@@ -242,8 +238,8 @@ def _check_segments(layer, qpm, pairs):
 EDGE = 1e-6  # a discount stays so far from 0 and 1
 
 # %% ../../nbs/3_models/30_attention.ipynb #62ef86e1
-class _Mixer(_Roles):
-    "Projects, mixes by the variant and projects back; batch first."
+class _Absorbing(_Roles):
+    "The discount, padding, and the one row of `linear`; batch first."
     _qkv_same_embed_dim = False  # keeps PyTorch's fused encoder, which computes softmax, away
     # adds sums over tokens of `linear` over the processes that share them, see `SequenceParallel`
     reduce = None
@@ -253,23 +249,6 @@ class _Mixer(_Roles):
         if self.rho_logit is None:
             return torch.ones(self.num_heads, device=self._weights()[0].device)
         return widen(self.rho_logit)[0].sigmoid().clamp(EDGE, 1 - EDGE)
-
-    def _mix(self, xs, kpm, qpm, need_weights, segment_ids=None, **masks):
-        "Output (B, N, C) and, if asked for, weights (B, H, N or 1, M)."
-        p = self.dropout if self.training else 0.
-        alone = (segment_ids is None and masks.get('attn_mask') is None
-                 and not masks.get('is_causal'))
-        if self.variant == 'linear' and self.stacked and alone and qpm is kpm and xs[0] is xs[
-            1] is xs[2]:
-            return self._absorbed(xs[0], kpm, p, need_weights)
-        q, k, v = self.project(*self._without_padding(xs, kpm, qpm))
-        options = dict(rho=self.rho, dropout_p=p, need_weights=need_weights, **masks)
-        mix = VARIANTS[self.variant]
-        if segment_ids is None:
-            out = mix(q, k, v, key_padding_mask=kpm, query_padding_mask=qpm, **options)
-        else: out = by_segment(mix, q, k, v, segment_ids, kpm, **options)
-        out, w = out if need_weights else (out, None)
-        return self.out_proj(out.transpose(1, 2).flatten(2)), w
 
     @staticmethod
     def _without_padding(xs, kpm, qpm):
@@ -291,10 +270,29 @@ class _Mixer(_Roles):
                else torch.where(kpm[..., None], rows[:, 1:], rows[:, :1]))
         return out, w.to(out.dtype) if need_weights else None
 
+# %% ../../nbs/3_models/30_attention.ipynb #c0721046
+class _Mixer(_Absorbing):
+    "Projects, mixes by the variant and projects back; batch first."
+    def _mix(self, xs, kpm, qpm, need_weights, segment_ids=None, **masks):
+        "Output (B, N, C) and, if asked for, weights (B, H, N or 1, M)."
+        p = self.dropout if self.training else 0.
+        alone = (segment_ids is None and masks.get('attn_mask') is None
+                 and not masks.get('is_causal'))
+        one = xs[0] is xs[1] is xs[2] and qpm is kpm
+        if self.variant == 'linear' and self.stacked and alone and one:
+            return self._absorbed(xs[0], kpm, p, need_weights)
+        q, k, v = self.project(*self._without_padding(xs, kpm, qpm))
+        options = dict(rho=self.rho, dropout_p=p, need_weights=need_weights, **masks)
+        mix = VARIANTS[self.variant]
+        if segment_ids is None:
+            out = mix(q, k, v, key_padding_mask=kpm, query_padding_mask=qpm, **options)
+        else: out = by_segment(mix, q, k, v, segment_ids, kpm, **options)
+        out, w = out if need_weights else (out, None)
+        return self.out_proj(out.transpose(1, 2).flatten(2)), w
+
     def token_weights(self,
                       x:Tensor, # (B, N, C)
-                      # (B, N) bool, True where a token is padding
-                      key_padding_mask:Tensor|None=None,
+                      key_padding_mask:Tensor|None=None, # (B, N), True for padding
                      )->Tensor: # (B, H, N), each head sums to one
         "Share of the layer's attention that each token receives: column sums of its weights."
         _, w = self._mix((x, x, x), key_padding_mask, key_padding_mask, True)
@@ -302,12 +300,10 @@ class _Mixer(_Roles):
         return received / received.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
 
     def extra_repr(self):
-        said = ''.join(f', {n}={v}'
-                       for n, v, usual in (('self_attention', self.self_attention, None),
-                                           ('dropout', self.dropout, 0.),
-                                           ('learn_rho',
-                                            self.rho_logit is None or self.rho_logit.requires_grad,
-                                            True)) if v != usual)
+        learns = self.rho_logit is None or self.rho_logit.requires_grad
+        options = (('self_attention', self.self_attention, None), ('dropout', self.dropout, 0.),
+                   ('learn_rho', learns, True))
+        said = ''.join(f', {n}={v}' for n, v, usual in options if v != usual)
         return f'{self.embed_dim}, num_heads={self.num_heads}, variant={self.variant!r}{said}'
 
 # %% ../../nbs/3_models/30_attention.ipynb #aea76c28
@@ -325,13 +321,11 @@ class InfSAttention(_Mixer):
                  bias:bool=True, # Whether projections have a bias
                  batch_first:bool=True, # Whether inputs are (B, N, C) rather than (N, B, C)
                  dropout:float=0., # Probability that an edge is dropped in training, in [0, 1)
-                 # First value of the discount, in (0, 1); softmax and identity have none
-                 rho:float=0.95,
+                 rho:float=0.95, # First discount, in (0, 1); softmax, identity: none
                  learn_rho:bool=True, # Whether the discount learns
                  kdim:int|None=None, # Width of keys; `embed_dim` if None
                  vdim:int|None=None, # Width of values; `embed_dim` if None
-                 # Whether queries are the keys' tokens; None: seen by lengths and memory, or asked
-                 self_attention:bool|None=None,
+                 self_attention:bool|None=None, # Are queries the keys' tokens? None: by memory
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters; the discount's logit is float32 at least
                 ):
@@ -339,8 +333,8 @@ class InfSAttention(_Mixer):
         if not 0 <= dropout < 1: raise ValueError(f'dropout must lie in [0, 1), got {dropout}')
         if self_attention is not None and not isinstance(self_attention, bool):
             raise ValueError(f'self_attention must be True, False or None, got {self_attention!r}')
-        self.variant, self.batch_first, self.dropout = (one_of('variant', variant, VARIANTS),
-                                                        batch_first, dropout)
+        self.variant = one_of('variant', variant, VARIANTS)
+        self.batch_first, self.dropout = batch_first, dropout
         if variant in UNDISCOUNTED and rho != 0.95:
             raise ValueError(f'rho: variant {variant!r} has no discount, got {rho}')
         if variant in UNDISCOUNTED and not learn_rho:
@@ -364,23 +358,18 @@ class InfSAttention(_Mixer):
                 value:Tensor, # (B, M, vdim)
                 key_padding_mask:Tensor|None=None, # (B, M), True where a key is padding
                 need_weights:bool=True, # Whether to return the weights too
-                # (N, M) or (B*H, N, M), True where an edge is removed; in pure and multihop the
-                # norm stays shared
-                attn_mask:Tensor|None=None,
+                attn_mask:Tensor|None=None, # (N, M) or (B*H, N, M), True where an edge is removed
                 average_attn_weights:bool=True, # Whether weights are averaged over heads
-                # Whether query i sees keys up to i only; acts without `attn_mask` too
-                is_causal:bool=False,
+                is_causal:bool=False, # Whether query i sees keys up to i only
                 query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
-                # (B, N) integers; says self-attention, tokens of one number for themselves, see
-                # `by_segment`
-                segment_ids:Tensor|None=None,
-               )->tuple[Tensor,Tensor|None]: # Output shaped as `query`; weights (B, N, M) or (B, H, N, M), or None
+                segment_ids:Tensor|None=None, # (B, N) integers: tokens of one number for themselves
+               )->tuple[Tensor,Tensor|None]: # Shaped as `query`; weights (B, N, M) or (B, H, N, M)
         _check_inputs((query, key, value))
         batched, both, ids = query.ndim == 3, query_padding_mask is key_padding_mask, segment_ids
         adds, v = self.variant == 'softmax', self.variant
         kpm, added = _read_mask('key_padding_mask', key_padding_mask, v, adds and ids is None)
-        (pairs, bias), (qpm, _) = (_read_mask('attn_mask', attn_mask, v, adds),
-                                   _read_mask('query_padding_mask', query_padding_mask, v))
+        pairs, bias = _read_mask('attn_mask', attn_mask, v, adds)
+        qpm, _ = _read_mask('query_padding_mask', query_padding_mask, v)
         xs = _batch_first((query, key, value), lambda x: x[None] if not batched else x
                           if self.batch_first else x.transpose(0, 1))
         kpm, qpm, added, ids = (t if t is None or batched else t[None]
@@ -399,7 +388,7 @@ class InfSAttention(_Mixer):
                            **({} if bias is None else dict(bias=bias)))
         out = out.contiguous()  # one row for all tokens becomes a tensor that may be written to
         if w is not None:
-            w = (w.mean(1) if average_attn_weights else w).expand(*(B, N) if average_attn_weights
-                else (B, self.num_heads, N), -1)
+            w = (w.mean(1).expand(B, N, -1) if average_attn_weights
+                 else w.expand(B, self.num_heads, N, -1))
         if not batched: return out[0], None if w is None else w[0]
         return out if self.batch_first else out.transpose(0, 1), w

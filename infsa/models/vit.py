@@ -87,13 +87,13 @@ class _PatchTokens(nn.Module):
         if patch_size < 1 or in_chans < 1:
             raise ValueError(f'patch_size and in_chans must be at least 1, got {patch_size} and '
                              f'{in_chans}')
-        self.img_size, self.patch_size, self.in_chans = (_pair('img_size', img_size), patch_size,
-                                                         in_chans)
+        self.img_size = _pair('img_size', img_size)
+        self.patch_size, self.in_chans = patch_size, in_chans
         self.grid = self._grid(*self.img_size)
-        self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, patch_size, device=device,
-                                     dtype=dtype)
-        self.cls_token, self.pos_embed = (nn.Parameter(torch.empty(1, n, dim, device=device,
-            dtype=dtype)) for n in (1, 1 + prod(self.grid)))
+        where = dict(device=device, dtype=dtype)
+        self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, patch_size, **where)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, dim, **where))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + prod(self.grid), dim, **where))
 
     def _grid(self, height, width):
         p = self.patch_size
@@ -108,8 +108,8 @@ class _PatchTokens(nn.Module):
         if images.ndim != 4 or images.shape[1] != self.in_chans:
             raise ValueError(f'images must have shape (B, {self.in_chans}, height, width), got '
                              f'{tuple(images.shape)}')
-        grid, cls_pos, pos = (self._grid(*images.shape[2:]), self.pos_embed[:, :1],
-                              self.pos_embed[:, 1:])
+        grid = self._grid(*images.shape[2:])
+        cls_pos, pos = self.pos_embed[:, :1], self.pos_embed[:, 1:]
         if grid != self.grid:
             wide, = widen(pos.unflatten(1, self.grid))  # (1, old height, old width, C)
             up, across = (resize_matrix(n, m, wide) for n, m in zip(self.grid, grid))
@@ -131,8 +131,7 @@ def _init_weights(model):
 class InfViT(_PatchTokens):
     "Vision transformer with `InfSAttention`; images of any size that the patch divides."
     def __init__(self,
-                 # Height and width that position embeddings are made for, pixels
-                 img_size:int|tuple=224,
+                 img_size:int|tuple=224, # Height and width of the learned positions, pixels
                  patch_size:int=16, # Side of a patch, pixels
                  num_classes:int=1000, # Classes of the head
                  dim:int=1024, # C, model width
@@ -140,13 +139,10 @@ class InfViT(_PatchTokens):
                  num_heads:int=16, # H, divides `dim`
                  mlp_ratio:float=4., # Width of the MLP over `dim`
                  variant:str='linear', # How tokens are mixed
-                 # Probability to skip the last block's branches; rises linearly from 0
-                 drop_path:float=0.,
+                 drop_path:float=0., # Probability to skip the last block's branches
                  in_chans:int=3, # Channels of an image
-                 # What the head reads: the class 'token', or the 'mean' of the patches
-                 pool:str='token',
-                 # Whether a layer of width `dim` and tanh stands before the head
-                 representation:bool=False,
+                 pool:str='token', # What the head reads: 'token', or the 'mean' patch
+                 representation:bool=False, # Whether a layer and tanh stand before the head
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters
                  **kwargs # Passed to `InfSAttention`, such as `rho`, `learn_rho`, `dropout`
@@ -194,7 +190,7 @@ class InfViT(_PatchTokens):
 
     @torch.no_grad()
     def token_weights(self, images:Tensor # (B, in_chans, height, width)
-                     )->Tensor: # (B, depth, H, grid height, grid width) share of attention that each patch receives
+                     )->Tensor: # (B, depth, H, grid height, grid width)
         """Share of every layer's and head's attention that each patch receives; the class token
         holds the rest to one."""
         x, out = self.embed(images), []

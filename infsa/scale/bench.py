@@ -86,7 +86,8 @@ def _child():
     print(json.dumps(answer))
 
 _COMMAND = [sys.executable, '-c', 'from infsa.scale.bench import _child; _child()']
-STARTUP = 600  # seconds that a case may take beyond twice its budget, for imports and weights on a machine that is busy otherwise
+# seconds that a case may take beyond twice its budget, for imports and weights on a busy machine
+STARTUP = 600
 
 def _run_case(case):
     "The answer of the process of one case, or a status that says how it ended without one."
@@ -196,7 +197,7 @@ def plot_cost(rows:list, # Rows of a report
 
 # %% ../../nbs/8_scale/84_bench.ipynb #d37201b3
 def speedups(rows:list # Rows of a report
-            )->list: # Dicts: row, size, predicted by MACs, and measured, low, high, which are None where one of the two did not run
+            )->list: # Dicts: row, size, predicted by MACs; measured, low, high or None
     """How many times as fast as softmax attention at the same size; low and high pair the slowest
     pass of one with the fastest of the other."""
     found, base = [], {r['size']: r for r in rows if r['row'] == 'softmax' and 'macs' in r}
@@ -359,31 +360,28 @@ def bench(what:str='layer', # 'layer', or the four-layer 'model'
           force:bool=False, # Overwrite results
           progress:bool=True, # Print a line for each case
          )->dict: # What stands in `bench.json`, and `out`
-    """Measure mechanisms over sizes, each case in a process of its own, and leave bench.json,
-    bench.csv and pictures in a folder.
+    """Measure mechanisms over sizes, each in its own process; leave tables and pictures.
 
-    Rows that are done stay when others fail or Ctrl-C ends it. Raises `ValueError` or
-    `FileExistsError` on wrong settings before anything runs."""
+    Rows that are done stay when others fail or Ctrl-C ends it."""
     kind, lengths = KINDS[one_of('what', what, KINDS)], _lengths(what, sizes, tokens)
-    names, threads = ([one_of('rows', r, kind) for r in dict.fromkeys(rows or kind)],
-                      torch.get_num_threads() if threads is None else threads)
+    names = [one_of('rows', r, kind) for r in dict.fromkeys(rows or kind)]
+    threads = torch.get_num_threads() if threads is None else threads
     config = dict(what=what, dim=dim, heads=heads, dtype=dtype, device=device, threads=threads,
-                  rounds=rounds, backward=backward, time_budget=time_budget,
-                  memory_budget=memory_budget)
-    _check(config)
+                  rounds=rounds, backward=backward, time_budget=time_budget)
+    _check(config | dict(memory_budget=memory_budget))
     config['memory_budget'] = _free(device) if memory_budget is None else int(memory_budget*2**30)
-    out, report = (_folder(out, what, force),
-                   dict(config=config, **_machine(threads, device, dtype), finished=False, rows=[]))
+    out, machine = _folder(out, what, force), _machine(threads, device, dtype)
+    report = dict(config=config, **machine, finished=False, rows=[])
     _race([dict(config, row=r, size=s, tokens=s if what == 'layer' else _patches(s))
            for s in lengths for r in names], out, report, progress)
     return dict(report, out=str(out))
 
 # %% ../../nbs/8_scale/84_bench.ipynb #c073f74d
 _EXAMPLES = """examples:
-  infsa_bench --rows floor linear softmax xca                        layers of width 1024 at 224, 512 and 1024 pixels
+  infsa_bench --rows floor linear softmax xca                        layers at 224, 512, 1024 pixels
   infsa_bench --tokens 16385 331777 --time-budget 120 --backward     long sequences, with gradients
   infsa_bench --what model --sizes 224 512 1024 2048 --device cuda   four-layer models on a GPU
-exit codes: 0 done, every case has a row; 2 wrong arguments; 130 interrupted (rows that were done are kept)"""
+exit codes: 0 done, every case has a row; 2 wrong arguments; 130 interrupted (rows are kept)"""
 
 def _parser():
     p = OneLineParser('infsa_bench', 'Measure attention mechanisms side by side on this machine.',

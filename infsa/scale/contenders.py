@@ -85,7 +85,7 @@ def _input(what, dim, size, **kwargs):
 
 # %% ../../nbs/8_scale/83_contenders.ipynb #c4b01383
 def _solve_flops(a, b, *args, out_shape=None, **kwargs):
-    "What a solve of a general system takes: elimination, then two substitutions for each right-hand side."
+    "What a solve takes: elimination, then two substitutions for each right-hand side."
     *batch, n, _ = a
     return 2*math.prod(batch)*(n**3//3 + n*n*b[-1])
 

@@ -99,7 +99,7 @@ def peak_memory(f, # Callable without arguments
 
 # %% ../../nbs/8_scale/82_measure.ipynb #3735ab7a
 def energy_counter(device # Whose energy
-                  ): # A function that reads joules since some moment in the past; None where there is no counter
+                  ): # A function that reads joules since some moment; None without a counter
     "The energy counter of a GPU."
     if torch.device(device).type != 'cuda': return None
     try: import pynvml
@@ -177,7 +177,7 @@ _EXAMPLES = """examples:
   infsa_stream --size 9216 --dtype float32 --out float32.json     inference with 331,776 patches
   infsa_stream --size 4096 --train --out train.json               one step of training
   infsa_stream --image slide.tif --model infvit_24l_linear        an image of your own
-exit codes: 0 done, 1 not enough memory, 2 wrong arguments or image, 130 interrupted (nothing is written)"""
+exit codes: 0 done, 1 not enough memory, 2 wrong arguments, 130 interrupted (nothing is written)"""
 
 def _parser():
     p = argparse.ArgumentParser('infsa_stream',

@@ -64,7 +64,7 @@ def run_processes(fn, # Called as `fn(rank, world, *args)` in each process
                   world:int, # Processes to start on this machine
                   *args,
                   timeout:float=1800, # Seconds for everything, the start included
-                 )->list: # What `fn` returned in each process: tensors, numbers, strings and containers of them
+                 )->list: # What `fn` returned in each process: tensors, numbers, strings
     """Run `fn` in `world` fresh processes joined by gloo on the loopback interface; `RuntimeError`
     with the first error ends them all."""
     if world < 1: raise ValueError(f'world must be at least 1, got {world}')
@@ -117,9 +117,11 @@ def bytes_per_layer(n_tokens:int, # Tokens of an image, on all processes togethe
         raise ValueError('all arguments must be at least 1, got '
                          f'{(n_tokens, dim, num_heads, world, itemsize)}')
     others, tokens = (world - 1)/world, n_tokens*dim*itemsize
-    return {'linear': 4*num_heads*(dim + 1)*max(itemsize, 4)*others,  # two all-reduces, each number passed on twice
-            'softmax, ring': 2*tokens*others,  # all keys and values reach all processes
-            'softmax, all-to-all': 4*tokens/world*others}  # queries, keys, values, and outputs on their way back
+    # two all-reduces, each number passed on twice; all keys and values to all processes;
+    # queries, keys, values, and outputs on their way back
+    return {'linear': 4*num_heads*(dim + 1)*max(itemsize, 4)*others,
+            'softmax, ring': 2*tokens*others,
+            'softmax, all-to-all': 4*tokens/world*others}
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #324478e1
 def _embed_share(model, images, grid, start, stop):
@@ -151,19 +153,22 @@ def _same_coins(model, group, device):
     dist.broadcast(seed, group=group, group_src=0)
     torch.manual_seed(seed.item())
 
+# %% ../../nbs/8_scale/81_parallel.ipynb #fcf37d5b
+def _check_linear(model):
+    for v in {b.attn.variant for b in model.blocks} - {'linear'}:
+        raise ValueError("model must be of variant 'linear', whose layers need only sums over "
+                         f'the tokens of other processes; got {v!r}')
+
 # %% ../../nbs/8_scale/81_parallel.ipynb #faf325ff
 class SequenceParallel(nn.Module):
     """An `InfViT` of variant `linear` whose processes share the tokens of each image; all start
     with the weights of the first."""
     def __init__(self,
                  model:InfViT, # Changed in place: its layers add their sums over the group
-                 # Processes that share tokens; all of them if None
-                 group:dist.ProcessGroup|None=None,
+                 group:dist.ProcessGroup|None=None, # Processes that share tokens; None: all
                 ):
         super().__init__()
-        for v in {b.attn.variant for b in model.blocks} - {'linear'}:
-            raise ValueError("model must be of variant 'linear', whose layers need only sums "
-                             f"over the tokens of other processes; got {v!r}")
+        _check_linear(model)
         self.model, self.group = model, group
         for block in model.blocks: block.attn.reduce = partial(all_reduce_sum, group=group)
         for t in model.state_dict().values(): dist.broadcast(t, group=group, group_src=0)
@@ -174,12 +179,12 @@ class SequenceParallel(nn.Module):
         if images.ndim != 4 or images.shape[1] != m.in_chans:
             raise ValueError(f'images must have shape (B, {m.in_chans}, height, width), got '
                              f'{tuple(images.shape)}')
-        grid = m._grid(*images.shape[2:])
-        start, stop = token_range(n := 1 + grid[0]*grid[1], dist.get_rank(self.group),
-                                  dist.get_world_size(self.group))
+        grid, rank = m._grid(*images.shape[2:]), dist.get_rank(self.group)
+        n, world = 1 + grid[0]*grid[1], dist.get_world_size(self.group)
+        start, stop = token_range(n, rank, world)
         if self.training: _same_coins(m, self.group, images.device)
-        x, again = (_embed_share(m, images, grid, start, stop),
-                    m.grad_checkpointing and torch.is_grad_enabled())
+        x = _embed_share(m, images, grid, start, stop)
+        again = m.grad_checkpointing and torch.is_grad_enabled()
         for block in m.blocks: x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         return m.head(m.pre_logits(_pool(m, x, start, n, self.group)))
 

@@ -58,7 +58,7 @@ class _Mixing:
     def pool_queries(self):
         self.pooled = absorbed_key(*self.queries.totals(self.W), self.W, self.b, _EPS)
 
-    def read_keys(self, x): # (1, n, C) -> (H, n), weights of these keys before they are divided by their sum
+    def read_keys(self, x): # (1, n, C) -> (H, n), weights before they are divided by their sum
         h, = widen(self.norm(x))
         a = key_weights(h, *self.pooled)
         self.keys.add(a, h)
@@ -237,22 +237,17 @@ def _check_memory(need, device):
 # %% ../../nbs/8_scale/80_stream.ipynb #8b97b970
 @torch.no_grad()
 def stream(self:InfViT,
-           # A file or uint8 rows for `open_image`, or a normalised tensor (in_chans, height, width)
-           image,
+           image, # File or uint8 rows for `open_image`, or normalised tensor (C, height, width)
            chunk:int=1024, # Tokens computed at once
            mean=None, # Of the three colours over 255; ImageNet's if None; not for tensors
            std=None, # Deviation of the colours, the same
-           # Whether to keep the share of attention that each patch receives
-           token_weights:bool=True,
+           token_weights:bool=True, # Whether to keep the attention that each patch receives
            progress:bool=True, # Whether to show a bar
           )->StreamResult: # `logits` and `token_weights` of the one image
-    """What the model, in evaluation mode, says to an image, from one residual stream and one chunk
-    in memory.
+    """What the model, in evaluation mode, says to an image of any size.
 
-    Memory: `stream_bytes`. Raises `ValueError` for other variants than `linear`, other pixels or
-    sizes that the patch does not divide,
-    and `MemoryError` before the start if the memory that is free will not do. The model is left as
-    it is, also by Ctrl-C."""
+    One residual stream and one chunk are in memory, see `stream_bytes`; too little of it raises
+    `MemoryError` before the start, another variant than `linear` or other pixels `ValueError`."""
     _check_variant(self)
     _check_chunk(chunk)
     mean, std = _check_colours(image, mean, std)
@@ -263,12 +258,11 @@ def stream(self:InfViT,
     shares = (widen(like)[0].new_empty(len(self.blocks), self.blocks[0].attn.num_heads, x.shape[1])
               if token_weights else None)
     steps = -(-grid[0]//_band(grid, chunk)) - (-x.shape[1]//chunk)*(1 + 2*len(self.blocks))
+    work = chain(_embed(self, image, x, grid, chunk, mean, std), _blocks(self, x, chunk, shares))
     with no_autocast(like.device):
-        for _ in show_progress(chain(_embed(self, image, x, grid, chunk, mean, std),
-                                     _blocks(self, x, chunk, shares)), steps, progress):
-            pass
-        return StreamResult(_logits(self, x, chunk), shares[..., 1:].unflatten(-1, grid)
-                            if token_weights else None)
+        for _ in show_progress(work, steps, progress): pass
+        logits = _logits(self, x, chunk)
+    return StreamResult(logits, shares[..., 1:].unflatten(-1, grid) if token_weights else None)
 
 # %% ../../nbs/8_scale/80_stream.ipynb #2ee50ffc
 InfViT.stream = stream
@@ -291,9 +285,7 @@ def _thumbnail(rows, height, width): # -> uint8 (height, width, 3)
 # %% ../../nbs/8_scale/80_stream.ipynb #5aa2ddec
 def save_map(path, # Picture to write; its suffix decides the format
              weights, # (grid height, grid width), not negative
-             # Height and width in pixels; None: whole patches, at least 512 pixels on the longer
-             # side
-             size:tuple|None=None,
+             size:tuple|None=None, # Height, width, pixels; None: whole patches, 512 or more
              image=None, # What lies below the map, for `open_image`; None: the map alone
             )->None:
     """Draw a map of token weights, in the colours of `map_colours`, over an image if given.

@@ -57,13 +57,18 @@ def _graph(q, k, rho, mask, is_causal, eps):
 def graph_and_scale(q:Tensor, # (B, H, N, D)
                     k:Tensor, # (B, H, M, D)
                     rho:float|Tensor, # Discount per hop in (0, 1); a float or (H,)
-                    mask:Tensor|None=None, # broadcasts to (B, H, N, M), True where an edge is removed, as `edge_mask` gives it
+                    mask:Tensor|None=None, # From `edge_mask`, broadcasts to (B, H, N, M)
                     is_causal:bool=False, # Whether row i is divided by the norm of the rows up to i
                     eps:float=1e-6, # Added to the norm, above 0
-                   )->tuple: # Graph (B, H, N, M), and the factor rho / (norm + eps) of its rows, (B, H, N or 1, 1)
+                   )->tuple: # Graph (B, H, N, M); factor rho / (norm + eps), (B, H, N or 1, 1)
     """The token graph written out, and what its rows are multiplied with; their product is one
     discounted hop."""
     return _graph(q, k, discounts(rho, q), mask, is_causal, eps)
+
+def _written_out(q, k, v, rho, attn_mask, is_causal, eps):
+    "`_hop` as algebra on the whole graph, for q (B, H, N, D) and rho (B, H)."
+    A, scale = _graph(q, k, rho, edge_mask(q, k, None, attn_mask, is_causal), is_causal, eps)
+    return (A @ v) * scale
 
 # %% ../../nbs/2_operators/21_pure.ipynb #2bc9cc74
 # sides of a tile of the graph: two of them stay in cache, one row of processors each
@@ -85,7 +90,10 @@ def _tiles(q, k, is_causal):
             for c in range(0, min(M, r + R) if is_causal else M, C):
                 yield slice(g, min(g + heads, G)), slice(r, min(r + R, N)), slice(c, min(c + C, M))
 
-def _buffer(q, k): return q.new_empty(prod(_sides(q, k)))
+# %% ../../nbs/2_operators/21_pure.ipynb #e1e9ba25
+def _buffer(q, k):
+    "Room for one tile, used again for each."
+    return q.new_empty(prod(_sides(q, k)))
 
 def _add_product(total, a, b):
     torch.baddbmm(total, a, b, out=total)  # `baddbmm_` escapes PyTorch's operation counter
@@ -93,10 +101,10 @@ def _add_product(total, a, b):
 def _edges(q, k, attn_mask, is_causal, g, r, c, buffer):
     "Edges of one tile, D times as large as those of the graph."
     shape = g.stop - g.start, r.stop - r.start, c.stop - c.start
-    A = torch.bmm(q[g, r], k[g, c].mT, out=buffer[:shape[0]*shape[1]*shape[2]].view(shape)).relu_()
+    A = torch.bmm(q[g, r], k[g, c].mT, out=buffer[:prod(shape)].view(shape)).relu_()
     if attn_mask is not None:
-        i, H = torch.arange(g.start, g.stop, device=q.device), attn_mask.shape[1]
-        A.masked_fill_(attn_mask[:, :, r, c][i // H, i % H], 0)
+        heads, H = torch.arange(g.start, g.stop, device=q.device), attn_mask.shape[1]
+        A.masked_fill_(attn_mask[:, :, r, c][heads // H, heads % H], 0)
     return A.tril_(r.start - c.start) if is_causal else A
 
 # %% ../../nbs/2_operators/21_pure.ipynb #ac2b4474
@@ -127,18 +135,11 @@ def _hop_backward(dO, q, k, v, rho, attn_mask, out, norm, is_causal, eps):
     for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, edges)
         _add_product(dv[g, c], A.mT, dO[g, r])
-        dA = torch.bmm(dO[g, r], v[g, c].mT, out=grads[:A.numel()].view(A.shape)).addcmul_(A,
-            slope[g, r])
-        dA.masked_fill_(A == 0, 0)
+        dA = torch.bmm(dO[g, r], v[g, c].mT, out=grads[:A.numel()].view(A.shape))
+        dA.addcmul_(A, slope[g, r]).masked_fill_(A == 0, 0)
         _add_product(dq[g, r], dA, k[g, c])
         _add_product(dk[g, c], dA.mT, q[g, r])
     return dq, dk, dv, share.sum(1) / rho
-
-# %% ../../nbs/2_operators/21_pure.ipynb #0d5f686c
-def _written_out(q, k, v, rho, attn_mask, is_causal, eps):
-    "`_hop` as algebra on the whole graph, for q (B, H, N, D) and rho (B, H)."
-    A, scale = _graph(q, k, rho, edge_mask(q, k, None, attn_mask, is_causal), is_causal, eps)
-    return (A @ v) * scale
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6ad452d8
 def _hop_heads(q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None, is_causal:bool,
@@ -198,7 +199,6 @@ class _TiledBackward(torch.autograd.Function):
         first = lambda dO, *qkvr: torch.func.vjp(hop, *qkvr)[1](dO)
         return *torch.func.vjp(first, *inputs)[1](slopes), *[None]*5
 
-# %% ../../nbs/2_operators/21_pure.ipynb #b976e426
 @one_by_one
 class _Tiled(torch.autograd.Function):
     "`_hop_op` with gradients, for q (B, H, N, D), k, v and rho (B, H)."
@@ -209,16 +209,15 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx, dO, _):
         return *_TiledBackward.apply(dO, *ctx.saved_tensors, *ctx.options), None, None, None
 
-# %% ../../nbs/2_operators/21_pure.ipynb #d7f7e9a4
-def _backward_flops(dO, q, k, v, *args, **kwargs):
-    (B, H, N, D), (M, Dv) = q.shape, v.shape[2:]
-    return 2*B*H*N*M*(3*D + 2*Dv)
-flop_registry[torch.ops.infsa.pure_hop_backward] = _backward_flops
-
 # %% ../../nbs/2_operators/21_pure.ipynb #206dc875
 def _one_hop(*args): # q, k, v (B, H, tokens, D), rho (B, H), attn_mask, is_causal, eps
     if needs_algebra(): return _written_out(*args)
     return (_hop_op if torch.compiler.is_compiling() else _Tiled.apply)(*args)[0]
+
+def _backward_flops(dO, q, k, v, *args, **kwargs):
+    (B, H, N, D), (M, Dv) = q.shape, v.shape[2:]
+    return 2*B*H*N*M*(3*D + 2*Dv)
+flop_registry[torch.ops.infsa.pure_hop_backward] = _backward_flops
 
 # %% ../../nbs/2_operators/21_pure.ipynb #58864b02
 def pure_infsa(q:Tensor, # (B, H, N, D) queries
@@ -226,8 +225,8 @@ def pure_infsa(q:Tensor, # (B, H, N, D) queries
                v:Tensor, # (B, H, M, Dv) values
                rho:float|Tensor, # Discount per hop in (0, 1); a float or (H,)
                key_padding_mask:Tensor|None=None, # (B, M) bool, True where a key is padding
-               attn_mask:Tensor|None=None, # broadcasts to (B, H, N, M), bool, True where an edge is removed
-               is_causal:bool=False, # Whether query i sees keys up to i, and its norm the rows up to i
+               attn_mask:Tensor|None=None, # broadcasts to (B, H, N, M), bool, True: edge removed
+               is_causal:bool=False, # Whether query i sees keys, and its norm rows, up to i
                eps:float=1e-6, # Added to the norm, above 0
                query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
                dropout_p:float=0., # Probability that an edge is dropped, after the norm

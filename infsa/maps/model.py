@@ -24,7 +24,7 @@ from .layer import (EDGES, LayerInputs, MAPS, graph_centrality, graph_perron,
 from ..command import one_of
 from ..models.attention import InfSAttention, UNDISCOUNTED
 from .overlay import OPACITY, grey, map_colours, overlay
-from ..operators.pure import widen
+from ..operators.inputs import widen
 from ..plotting import data_uri, png_bytes
 
 # %% ../../nbs/5_maps/52_model.ipynb #b1c5d52a

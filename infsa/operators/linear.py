@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import flop_registry
 
-from .pure import (check_eps, check_mask, check_masks, check_qkv, discounts,
-                                  needs_algebra, no_autocast, one_by_one, widen, zero_padding)
+from .inputs import (check_eps, check_mask, check_masks, check_qkv, discounts,
+                                    needs_algebra, no_autocast, one_by_one, widen, zero_padding)
 
 # %% ../../nbs/2_operators/22_linear.ipynb #be2a0fbb
 def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None):

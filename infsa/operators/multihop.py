@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..theory.neumann import hops_for, solve_systems
-from .pure import (check_eps, check_masks, check_qkv, discounts, edge_mask,
-                                  graph_and_scale, naive_pure_infsa, no_autocast, pure_infsa, widen,
-                                  zero_padding)
+from .inputs import (check_eps, check_masks, check_qkv, discounts, edge_mask,
+                                    no_autocast, widen, zero_padding)
+from .pure import graph_and_scale, naive_pure_infsa, pure_infsa
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #ca7c7e99
 def naive_multihop_infsa(q, k, v, rho, hops=None, key_padding_mask=None, attn_mask=None,

@@ -9,7 +9,7 @@ __all__ = ['segment_batches', 'by_segment']
 import torch
 from torch import Tensor
 
-from .pure import check_mask
+from .inputs import check_mask
 
 # %% ../../nbs/2_operators/26_segments.ipynb #22c2b1c7
 def _check_ids(ids, padding):

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ..command import one_of
 from ..operators.linear import linear_weights
-from ..operators.multihop import kernel_infsa
+from ..operators.features import kernel_infsa
 from ..theory.neumann import check_rho
 from ..operators.pure import pure_infsa
 

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['add_hop', 'stack_weights', 'horizon']
 
-# %% ../../nbs/1_theory/13_depth.ipynb #e12f7ce6
+# %% ../../nbs/1_theory/13_depth.ipynb #61f9fc7d
 import torch
 from torch import Tensor
 
-# %% ../../nbs/1_theory/13_depth.ipynb #ba7886e0
+# %% ../../nbs/1_theory/13_depth.ipynb #cce43d88
 def add_hop(parts:Tensor, # (T, ...) what has made 0, 1, ..., T-1 hops; the sum is the stream
             branch, # What a layer adds by one hop: linear, takes and returns (T, ...)
            )->Tensor: # (T + 1, ...)
@@ -19,12 +19,12 @@ def add_hop(parts:Tensor, # (T, ...) what has made 0, 1, ..., T-1 hops; the sum 
 
 def stack_weights(gains, # Gain of each layer's branch, a sequence of L numbers
                  )->Tensor: # (L + 1,) float64, weights of 0, 1, ..., L hops
-    "Weights of the powers of one graph in a stack of residual layers, the product of all I + gain A."
+    "Weights of the powers of a graph A in a residual stack, the product of all I + gain A."
     weights = torch.ones(1, dtype=torch.float64)
     for g in gains: weights = add_hop(weights, lambda w: float(g)*w)
     return weights
 
-# %% ../../nbs/1_theory/13_depth.ipynb #df6f025e
+# %% ../../nbs/1_theory/13_depth.ipynb #dd3c313b
 def horizon(weights:Tensor, # (T,) what hops 1, 2, ..., T weigh, not negative
             share:float=0.9, # Of their sum, in (0, 1)
            )->int: # Hops, from 1 on

@@ -14,9 +14,11 @@ from torch.nn import functional as F
 
 from ..command import one_of
 from ..operators.linear import absorbed_context, linear_infsa
-from ..operators.multihop import kernel_infsa, multihop_infsa
+from ..operators.features import kernel_infsa
+from ..operators.multihop import multihop_infsa
 from ..theory.neumann import check_rho
-from ..operators.pure import check_mask, check_qkv, edge_mask, pure_infsa, widen, zero_padding
+from ..operators.inputs import check_mask, check_qkv, edge_mask, widen, zero_padding
+from ..operators.pure import pure_infsa
 from ..operators.segments import by_segment
 
 # %% ../../nbs/3_models/30_attention.ipynb #4795cb75

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..command import one_of
 from .attention import VARIANTS, InfSAttention
-from ..operators.pure import no_autocast, widen
+from ..operators.inputs import no_autocast, widen
 
 # %% ../../nbs/3_models/31_vit.ipynb #d7def7af
 class DropPath(nn.Module):

@@ -21,7 +21,7 @@ from joblib import wrap_non_picklable_objects
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..operators.pure import widen
+from ..operators.inputs import widen
 from .stream import _Positions
 from ..models.vit import InfViT
 

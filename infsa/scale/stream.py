@@ -22,7 +22,7 @@ from ..models.attention import InfSAttention
 from ..operators.linear import absorbed_key, absorbed_value, key_weights, query_energies
 from ..maps.overlay import OPACITY, map_colours
 from ..data.pixels import open_image
-from ..operators.pure import no_autocast, widen
+from ..operators.inputs import no_autocast, widen
 from ..models.vit import InfViT, resize_matrix
 
 # %% ../../nbs/8_scale/80_stream.ipynb #1704ee2e

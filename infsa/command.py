@@ -22,7 +22,8 @@ def one_of(name:str, # Name of the argument, for the message
            value:str, # What was given
            allowed, # Iterable of the allowed values
           )->str: # `value`
-    "Return `value` if it is allowed, else raise a `ValueError` that lists the nearest allowed values."
+    """Return `value` if it is allowed, else raise a `ValueError` that lists the nearest allowed
+    values."""
     allowed = list(allowed)
     if value in allowed: return value
     near = get_close_matches(str(value), allowed, n=3, cutoff=0.4)
@@ -31,7 +32,8 @@ def one_of(name:str, # Name of the argument, for the message
 
 # %% ../nbs/0_start/01_command.ipynb #9d23d939
 class OneLineParser(argparse.ArgumentParser):
-    "Parser of a command that keeps the line breaks of its examples and needs one line to refuse an argument."
+    """Parser of a command that keeps the line breaks of its examples and needs one line to refuse
+    an argument."""
     def __init__(self, prog:str, # Name of the command
                  description:str, # What it does
                  examples:str, # Shown below the options, with the exit codes
@@ -55,7 +57,8 @@ def notes(command:str # Name of the command
          ): # Context manager
     "Warnings become lines on standard error that begin with the command's name."
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(f'{command}: note: {message}', file=sys.stderr)
+        warnings.showwarning = lambda message, *_, **__: print(f'{command}: note: {message}',
+            file=sys.stderr)
         yield
 
 # %% ../nbs/0_start/01_command.ipynb #d729399c
@@ -92,26 +95,32 @@ def write_json(file, # Path
                **kwargs # For `json.dumps`
               ):
     "Write `what` as JSON, whole or not at all."
-    with whole_file(file) as part: part.write_text(json.dumps(what, indent=1, **kwargs) + '\n', encoding='utf-8')
+    with whole_file(file) as part:
+        part.write_text(json.dumps(what, indent=1, **kwargs) + '\n', encoding='utf-8')
 
 # %% ../nbs/0_start/01_command.ipynb #6b1fd78e
 def run_folder(out, # Folder; None: the next free one below `runs/`
                stem:str, # Its name if `out` is None, with a number behind it where it is taken
                force:bool=False, # Whether what a run left may be overwritten
-               marks:tuple=('summary.json', 'interrupted.json'), # Files that a finished and an interrupted run leave
+               # Files that a finished and an interrupted run leave
+               marks:tuple=('summary.json', 'interrupted.json'),
               )->Path:
-    "A folder to write to, not made yet; raises `FileExistsError` or `PermissionError` where that cannot be."
+    """A folder to write to, not made yet; raises `FileExistsError` or `PermissionError` where that
+    cannot be."""
     if out is None:
         names = (stem if i == 1 else f'{stem}-{i}' for i in count(1))
         out = next(p for n in names if not (p := Path('runs')/n).exists())
     out = Path(out).expanduser()
     for f, kind in zip(marks, ('a finished', 'an interrupted')):
         if (out/f).exists() and not force:
-            raise FileExistsError(f'out: {out} holds {kind} run; choose another --out or pass --force')
+            raise FileExistsError(f'out: {out} holds {kind} run; choose another --out or pass '
+                                  '--force')
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
-    if not there.is_dir(): raise FileExistsError(f'out: {there} is a file, so no run folder can be made at {out}')
+    if not there.is_dir():
+        raise FileExistsError(f'out: {there} is a file, so no run folder can be made at {out}')
     if not os.access(there, os.W_OK):
-        raise PermissionError(f'out: {there} is not writable, so no run folder can be made at {out}')
+        raise PermissionError(f'out: {there} is not writable, so no run folder can be made at '
+                              f'{out}')
     return out
 
 # %% ../nbs/0_start/01_command.ipynb #30e580e6
@@ -125,11 +134,13 @@ def show_progress(it, # Anything to iterate over
     return progress_bar(it, total=total, leave=False)
 
 # %% ../nbs/0_start/01_command.ipynb #d6105f4e
-def _commit()->str|None: # Hash of the checkout that `infsa` runs from, "-dirty" behind it when files differ
+def _commit():
+    "Hash of the checkout that `infsa` runs from, with \"-dirty\" behind it when files differ."
     git = ['git', '-C', str(Path(sys.modules['infsa'].__file__).parent)]
     def ask(*args): return subprocess.run(git + list(args), capture_output=True, text=True)
     try:
-        if ask('ls-files', '--error-unmatch', '__init__.py').returncode: return None  # installed, not a checkout
+        if ask('ls-files', '--error-unmatch', '__init__.py').returncode:
+            return None  # installed, not a checkout
         dirty = '-dirty' if ask('status', '--porcelain', '-uno').stdout else ''
         return ask('rev-parse', 'HEAD').stdout.strip() + dirty
     except OSError: return None  # no git
@@ -141,7 +152,8 @@ def _version(package):
 def environment()->dict: # Versions, threads and git commit
     "What a result was made with; a package that is not installed has version None."
     packages = {p: _version(p) for p in ('infsa', 'torch', 'torchvision', 'fastai', 'fastcore')}
-    return dict(python=platform.python_version(), machine=f'{platform.machine()}, {os.cpu_count()} cores', **packages,
+    return dict(python=platform.python_version(),
+                machine=f'{platform.machine()}, {os.cpu_count()} cores', **packages,
                 threads=torch.get_num_threads(), commit=_commit())
 
 # %% ../nbs/0_start/01_command.ipynb #3da7e68c
@@ -149,7 +161,8 @@ def lazy_names(package:str, # Name of the package
                **rooms # Module of the package -> its public names, separated by spaces
               )->tuple: # `__all__`, `__getattr__` and `__dir__` of the package
     "Names of a package that import their module only when they are asked for."
-    where = {name: room for room, names in rooms.items() for name in names.split() if name not in rooms}
+    where = {name: room for room, names in rooms.items() for name in names.split()
+             if name not in rooms}
     def __getattr__(name):
         if name in rooms: return import_module(f'{package}.{name}')
         if name not in where: raise AttributeError(f'module {package!r} has no attribute {name!r}')

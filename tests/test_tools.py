@@ -1,5 +1,5 @@
 "The tools that turn notebooks into the site and the README, on small notebooks made here."
-import base64, json, os, shutil, subprocess, sys
+import base64, html, json, os, re, shutil, subprocess, sys
 from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
+from build_docs import toctree
 from check_links import problems
-from pages import NBS, Page, arguments_table, card, directives, link_symbols, myst, notebooks, public_names
+from pages import (NBS, Page, arguments_table, card, directives, first_sentence, link_symbols, markdown,
+                   myst, notebooks, public_names, visible)
 from readme import readme
 from run_nbs import run
 from run_tests import run_notebook, run_pytest, parts_of, to_record
@@ -42,21 +44,47 @@ def test_symbols_become_links_but_not_in_code_or_headings(tmp_path):
     where = dict(Thing=here)
     assert link_symbols('see `Thing`', there, where) == 'see [`Thing`](../00_a.ipynb#thing)'
     assert link_symbols('see `Thing`', here, where) == 'see [`Thing`](#thing)'
-    where['00_a'] = here
-    assert link_symbols('see `00_a`', there, where) == 'see [`00_a`](../00_a.ipynb)'
-    assert link_symbols('see `00_a`', here, where) == 'see `00_a`'
     for s in ('# `Thing`', '```\n`Thing`\n```', '[`Thing`](x)', '`Other`'): assert link_symbols(s, there, where) == s
 
 
+def test_pages_are_called_by_their_titles(tmp_path):
+    here = notebook(tmp_path, '1_a/10_a.ipynb', ('md', '# One *hop*, `one` row\n> And more.'))
+    there = notebook(tmp_path, '2_b/20_b.ipynb', ('code', '1'))
+    where = {'10_a': here, '20_b': there}
+    assert here.title == 'One hop, one row' and there.title == '20_b'
+    link = '[One hop, one row](../1_a/10_a.ipynb)'
+    for s in ('`10_a`', '[`10_a`](../1_a/10_a.ipynb)', '[nbs/1_a/10_a.ipynb](../1_a/10_a.ipynb)'):
+        assert link_symbols(f'see {s}.', there, where) == f'see {link}.'
+    assert link_symbols('`10_a`', here, where) == 'One hop, one row'
+    for s in ('[this page](../1_a/10_a.ipynb#x)', '[`10_a`](x.html)', '```\n`10_a`\n```'):
+        assert link_symbols(s, there, where) == s
+
+
 def test_reading_order(tmp_path):
-    for n in ('40_d.ipynb', 'index.ipynb', 'tutorials/a.ipynb', '00_a.ipynb', '.hidden/x.ipynb', '_draft.ipynb'): notebook(tmp_path, n)
-    assert [p.relative_to(tmp_path).as_posix() for p in notebooks(tmp_path)] == ['index.ipynb', '00_a.ipynb', '40_d.ipynb', 'tutorials/a.ipynb']
+    made = '2_c/20_a', 'index', 'tutorials/a', '1_b/11_b', '00_a', '.hidden/x', '_draft', '1_b/11a_a'
+    for n in made: notebook(tmp_path, f'{n}.ipynb')
+    found = [p.relative_to(tmp_path).with_suffix('').as_posix() for p in notebooks(tmp_path)]
+    assert found == ['index', '00_a', '1_b/11_b', '1_b/11a_a', '2_c/20_a', 'tutorials/a']
+
+
+def test_the_story_comes_first_and_is_marked(tmp_path):
+    story = lambda k: ('md', f'*Story {k} of 10 · before: [A](a.ipynb)*')
+    pages = [notebook(tmp_path, f'{n}.ipynb', ('md', f'# {n[-1].upper()}'), *more) for n, *more in (
+        ('0_start/00_sixty_lines',), ('1_theory/10_b', story(2)), ('1_theory/11_c',),
+        ('1_theory/12_d', story(1)), ('tutorials/e',))]
+    assert [p.story for p in pages] == [0, 2, None, 1, None]
+    blocks = re.findall(r':caption: (.*)\n\n((?:.+\n)+)```', toctree(pages))
+    assert [(c, b.splitlines()) for c, b in blocks] == [
+        ('The story', ['0_start/00_sixty_lines', '1 · D <1_theory/12_d>', '2 · B <1_theory/10_b>']),
+        ('Start', ['0_start/00_sixty_lines']),
+        ('Theory', ['Story 1 · D <1_theory/12_d>', 'Story 2 · B <1_theory/10_b>', '1_theory/11_c']),
+        ('More', ['tutorials/e'])]
 
 
 def test_card_of_a_class_has_its_arguments_and_methods():
     made = card('InfSAttention', 'infsa.models.attention')
     assert 'class InfSAttention(embed_dim, num_heads' in made and '| `rho` | `float` | `0.95` |' in made
-    assert '#### InfSAttention.forward' in made and 'source/models.attention.html#L-' in made
+    assert 'id="infsattention.forward"' in made and 'source/models.attention.html#L-' in made
     assert '| `mask` |' in arguments_table(__import__('infsa.theory.graph', fromlist=['token_graph']).token_graph)
 
 
@@ -69,19 +97,57 @@ def test_collected_arguments_have_their_stars_and_words():
 
 
 def test_hidden_cells_stay_hidden_and_markdown_outputs_become_cells(tmp_path):
-    page = notebook(tmp_path, '00_a.ipynb', ('code', '#| default_exp theory.graph'), ('md', '# Title'), ('code', '#| hide\nsecret = 1'), ('code', '#| export\ndef token_graph(): pass'),
-                    ('code', 'import os'), ('code', '#| echo: false\nshow()', result(text_markdown='| a |', text_plain='obj')), ('code', 'x', result(image_png=PNG, text_plain='<Figure>')))
+    page = notebook(tmp_path, '00_a.ipynb', ('code', '#| default_exp theory.graph'), ('md', '# Title'),
+                    ('code', '#| hide\nsecret = 1'), ('code', '#| export\ndef token_graph(): pass'),
+                    ('code', 'import os'), ('code', 'x', result(image_png=PNG, text_plain='<Figure>')),
+                    ('code', '#| echo: false\nshow()', result(text_markdown='| a |', text_plain='o')))
     cells = myst(page, {s: page for s in page.symbols})['cells']
     everything = json.dumps(cells)
-    assert 'secret' not in everything and 'import os' not in everything and '<Figure>' not in everything
-    assert any(c['cell_type'] == 'markdown' and c['source'].startswith('### token_graph') for c in cells)
+    assert not any(s in everything for s in ('secret', 'import os', '<Figure>'))
     assert any(c['cell_type'] == 'markdown' and c['source'] == '| a |' for c in cells)
     assert [c['metadata']['tags'] for c in cells if c['source'] == 'pass'] == [['remove-input']]
 
 
-def test_imports_are_left_out_unless_the_cell_asks_to_be_seen(tmp_path):
-    page = notebook(tmp_path, '00_a.ipynb', ('code', 'import os'), ('code', '#| echo: true\nimport sys'))
-    assert [c['source'] for c in myst(page, {})['cells']] == ['import sys']
+def test_exported_code_is_seen_and_its_card_is_folded(tmp_path):
+    first = 'EPS = 1\n\ndef token_graph(): pass'
+    second = '@f\ndef _no(): pass\ndef pagerank(): pass\nX = 2'
+    page = notebook(tmp_path, '00_a.ipynb', ('code', '#| default_exp theory.graph'),
+                    ('code', f'#| export\n{first}\n\n{second}'), ('code', '#| export\nA = 1\nB = 2'))
+    assert [(kind, source) for kind, source, _, _ in visible(page)] == [
+        ('head', 'token_graph'), ('export', first), ('api', 'token_graph'),
+        ('head', 'pagerank'), ('export', second), ('api', 'pagerank'),
+        ('export', 'A = 1\nB = 2')]
+    cells = myst(page, {})['cells']
+    assert [c['source'].split('\n')[0] for c in cells if c['cell_type'] == 'markdown'][::2] == [
+        '### token_graph', '### pagerank']
+    assert all('hide-input' not in c['metadata'].get('tags', []) for c in cells)
+    card = cells[2]['source']
+    assert card.startswith('<details') and card.endswith('</details>') and '| `mask` |' in card
+
+
+def test_answers_and_slow_cells_are_folded(tmp_path):
+    page = notebook(tmp_path, 'a.ipynb', ('code', '#| code-fold: true\n1/2'), ('code', '#| slow\n2'))
+    made = [c['metadata'] for c in myst(page, {})['cells']]
+    assert [m['tags'] for m in made] == [['hide-cell'], ['hide-input']]
+    assert [m['mystnb']['code_prompt_show'] for m in made] == ['Answer', 'Show the code']
+
+
+def test_a_page_that_shows_its_imports_shows_those(tmp_path):
+    page = notebook(tmp_path, '00_a.ipynb', ('code', '#| echo: true\nimport sys'),
+                    ('code', 'import os'), ('code', '#| export\nimport re'), ('code', 'os.sep'))
+    assert [(s, fold) for _, s, _, fold in visible(page)] == [
+        ('import sys', ''), ('import re', 'Imports'), ('os.sep', '')]
+
+
+def test_other_pages_gather_the_imports_that_are_used_in_one_fold(tmp_path):
+    page = notebook(tmp_path, '00_a.ipynb', ('md', '# T'), ('code', '#| export\nimport re, os'),
+                    ('code', '#| hide\nimport math as m\nfrom sys import (path,\n  argv)'),
+                    ('code', '#| hide\nimport json'), ('code', '#| slow\nimport glob'),
+                    ('code', 'import re, os'), ('code', 'm.pi, re, path'), ('code', '#| hide\njson'))
+    gathered = 'import re, os\nimport math as m\nfrom sys import (path,\n  argv)'
+    assert [(s, fold) for _, s, _, fold in visible(page)][1:3] == [
+        (gathered, 'Imports'), ('import glob', 'Show the code')]
+    assert gathered not in markdown(page, tmp_path, '')
 
 
 def test_running_a_notebook_replaces_old_outputs_and_keeps_those_of_flagged_cells():
@@ -143,12 +209,35 @@ def test_combinations_are_listed_and_mistakes_refused():
 
 
 def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):
-    page = notebook(tmp_path/'nbs', 'index.ipynb', ('md', '# T\n[next](00_a.ipynb)'), ('code', 'plot()', result(image_png=PNG)), ('code', 'y', result(text_plain='42')))
+    page = notebook(tmp_path/'nbs', 'index.ipynb', ('md', '# T\n[a](00_a.ipynb#b) [b](4_c/40_d.ipynb)'),
+                    ('code', 'plot()', result(image_png=PNG)), ('code', 'y', result(text_plain='42')))
     page.path = tmp_path/'nbs'/'index.ipynb'
     first = readme(page, tmp_path)
     assert first == readme(page, tmp_path)
-    assert '[next](nbs/00_a.ipynb)' in first and '```text\n42\n```' in first and 'index_files/index_1.png' in first
+    assert '[a](nbs/00_a.ipynb#b) [b](nbs/4_c/40_d.ipynb)' in first
+    assert '```text\n42\n```' in first and 'index_files/index_1.png' in first
     assert (tmp_path/'index_files'/'index_1.png').read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize('below, alt', [
+    ('Two *ways* to [look](a.ipynb#b) at `x`. The rest\nis longer.\n\nMore.', 'Two ways to look at x.'),
+    ('A line that is\nbroken, "quoted", and $\\rho$? Yes.', 'A line that is broken, "quoted", and rho?'),
+    ('## A heading', ''), ('| a | b |\n|---|---|', ''), ('- a list. With more', ''), ('1. a list', ''), ('```sh\nmake\n```', '')])
+def test_the_sentence_below_a_picture_is_its_alt_text(tmp_path, below, alt):
+    cells = ('code', 'plot()', result(image_png=PNG)), ('code', '#| hide\nassert True'), ('md', below)
+    page = notebook(tmp_path/'nbs', 'index.ipynb', ('md', '# T'), *cells)
+    text = markdown(page, tmp_path/'index_files', 'index_files')
+    assert f'alt="{html.escape(alt)}"' in text and first_sentence(below) == alt
+
+
+@pytest.mark.parametrize('above, alt', [
+    ('# A title', ''), ('A fact. Where do the\n*walks* go?', 'Where do the walks go?'), ('- a list', ''),
+    ('First.\n\nA last one.', 'A last one.'), ('Text.\n\n| a |', ''), ('*Story 1 of 10 · next: B*', '')])
+def test_a_picture_without_words_below_has_the_sentence_above(tmp_path, above, alt):
+    cells = ('code', 'plot()', result(image_png=PNG)), ('code', 'y', result(text_plain='42')), ('md', 'No.')
+    page = notebook(tmp_path/'nbs', 'index.ipynb', ('md', above), ('code', 'x = 1'), *cells)
+    assert f'alt="{alt}"' in markdown(page, tmp_path/'index_files', 'index_files')
+    assert myst(page, {})['cells'][2]['metadata']['mystnb']['image'] == dict(alt=alt)
 
 
 def test_committed_readme_belongs_to_its_notebook(tmp_path):

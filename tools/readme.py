@@ -1,4 +1,4 @@
-"Write README.md from nbs/index.ipynb: `python tools/readme.py`. Pictures go to index_files/; the same notebook gives the same files."
+"Write README.md and the pictures in index_files/ from nbs/index.ipynb: `python tools/readme.py`."
 import re, shutil, sys
 
 from pages import NBS, ROOT, Page, markdown
@@ -7,7 +7,7 @@ NOTE = '<!-- Generated from nbs/index.ipynb by tools/readme.py: edit the noteboo
 
 
 def readme(page, root=ROOT):
-    "Text of the README for `page`; links between notebooks are made to point from the root of the repository."
+    "Text of the README for `page`; links to notebooks point from the root of the repository."
     images = root/'index_files'
     shutil.rmtree(images, ignore_errors=True)
     body = markdown(page, images, 'index_files')

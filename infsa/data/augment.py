@@ -16,22 +16,30 @@ from fastai.callback.core import Callback
 
 # %% ../../nbs/4_data/45_augment.ipynb #a5b02304
 AUGMENTATIONS = 'light', 'deit', 'none'
-_ERASED = tuple(255.*m for m in IMAGENET_MEAN)  # the mean colour, which normalisation turns into zero
+# the mean colour, which normalisation turns into zero
+_ERASED = tuple(255.*m for m in IMAGENET_MEAN)
 
 def train_transform(name:str, # One of `AUGMENTATIONS`
                     img_size:int # Height and width of the result, pixels
-                   )->v2.Transform: # Takes a uint8 (3, height, width) tensor, gives a uint8 (3, img_size, img_size) one
-    "Random transform of one training image. `deit` follows arXiv 2012.12877 with torchvision's operations."
+                   )->v2.Transform: # uint8 (3, height, width) to uint8 (3, img_size, img_size)
+    """Random transform of one training image.
+
+    `deit` follows arXiv 2012.12877 with torchvision's operations."""
     bicubic = dict(interpolation=InterpolationMode.BICUBIC, antialias=True)
     whole = v2.Resize((img_size, img_size), **bicubic)
     if one_of('augmentation', name, AUGMENTATIONS) == 'none': return whole
-    if name == 'light': return v2.Compose([whole, v2.RandomCrop(img_size, padding=max(1, img_size//16), padding_mode='reflect')])
-    return v2.Compose([v2.RandomResizedCrop(img_size, (0.08, 1), (3/4, 4/3), **bicubic), v2.RandomHorizontalFlip(),
-                       v2.RandAugment(num_ops=2, magnitude=9), v2.RandomErasing(p=0.25, value=_ERASED)])
+    if name == 'light':
+        return v2.Compose([whole,
+                           v2.RandomCrop(img_size, padding=max(1, img_size//16),
+                                         padding_mode='reflect')])
+    return v2.Compose([v2.RandomResizedCrop(img_size, (0.08, 1), (3/4, 4/3), **bicubic),
+                       v2.RandomHorizontalFlip(), v2.RandAugment(num_ops=2, magnitude=9),
+                       v2.RandomErasing(p=0.25, value=_ERASED)])
 
 # %% ../../nbs/4_data/45_augment.ipynb #aec058ed
 class MixImages(Callback):
-    "Mixes the images and labels of each training batch by torchvision's MixUp or CutMix; labels become (B, K) distributions."
+    """Mixes the images and labels of each training batch by torchvision's MixUp or CutMix; labels
+    become (B, K) distributions."""
     run_valid = False
 
     def __init__(self,
@@ -40,7 +48,8 @@ class MixImages(Callback):
                  cutmix:float=1.0, # Parameter of CutMix's Beta distribution; 0 switches CutMix off
                  prob:float=1.0, # Probability that a batch is mixed at all
                 ):
-        if mixup < 0 or cutmix < 0: raise ValueError(f'mixup and cutmix must be 0 or more, got {mixup} and {cutmix}')
+        if mixup < 0 or cutmix < 0:
+            raise ValueError(f'mixup and cutmix must be 0 or more, got {mixup} and {cutmix}')
         if not 0 <= prob <= 1: raise ValueError(f'prob must lie in [0, 1], got {prob}')
         self.prob, self.kinds = prob, []
         if mixup: self.kinds.append(v2.MixUp(alpha=mixup, num_classes=num_classes))

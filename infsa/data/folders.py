@@ -62,30 +62,37 @@ def _left_words(left_out):
     counted = ', '.join(f'{n} {what}' for what, n in sorted(left_out.items()))
     return (f'left out: {counted}; ' if counted else '') + f'read are {" ".join(IMG_EXTENSIONS)}'
 
-def _subdirs(folder): return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
+def _subdirs(folder):
+    return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
 
 def _by_folder(folder, vocab, left_out):
     "(file, label) of the images in the class folders of `folder`."
     extra = sorted(set(_subdirs(folder)) - set(vocab))
-    if extra: raise ValueError(f'{folder/extra[0]}: class {extra[0]!r} of val is not in train ({len(extra)} such)')
+    if extra:
+        raise ValueError(f'{folder/extra[0]}: class {extra[0]!r} of val is not in train '
+                         f'({len(extra)} such)')
     return [(f, i) for i, w in enumerate(vocab) for f in _images(folder/w, left_out)]
 
 # %% ../../nbs/4_data/42_folders.ipynb #0868957d
 def _truth(solution):
-    "{image: wnid} of the table `solution`, empty without one; an image without a class is left out."
+    """{image: wnid} of the table `solution`, empty without one; an image without a class is left
+    out."""
     if not solution.is_file(): return {}
     try:
         with open(solution, newline='', encoding='utf-8-sig') as f: rows = list(csv.DictReader(f))
         return {r['ImageId']: p[0] for r in rows if (p := (r['PredictionString'] or '').split())}
-    except (KeyError, csv.Error, UnicodeDecodeError) as e: raise ValueError(f'{solution}: not a table of ImageId,PredictionString: {e!r}') from e
+    except (KeyError, csv.Error, UnicodeDecodeError) as e:
+        raise ValueError(f'{solution}: not a table of ImageId,PredictionString: {e!r}') from e
 
 def _flat_val(folder, vocab, solution, notes, left_out):
-    "(file, label) of the images of a flat `folder`: labels from the table `solution`, else from box files."
+    """(file, label) of the images of a flat `folder`: labels from the table `solution`, else from
+    box files."""
     truth, index, out = _truth(solution), {w: i for i, w in enumerate(vocab)}, []
     for f in _images(folder, left_out, nested=False):
         wnid, xml = truth.get(f.stem), notes/f'{f.stem}.xml'
         if not truth and xml.is_file(): wnid = next((b[0] for b in read_boxes(xml)['boxes']), None)
-        if wnid is None: raise ValueError(f'{f}: no label for this val image in {solution} nor in {xml}')
+        if wnid is None:
+            raise ValueError(f'{f}: no label for this val image in {solution} nor in {xml}')
         if wnid not in index: raise ValueError(f'{f}: class {wnid!r} of val is not in train')
         out.append((f, index[wnid]))
     return out
@@ -94,11 +101,14 @@ def _flat_val(folder, vocab, solution, notes, left_out):
 def _find_root(path):
     "(kind, folder that holds `train` and `val`) of the data set at `path`."
     if not path.is_dir(): raise FileNotFoundError(f'path={path} is not a folder')
-    for kind, p in (('kaggle', path/'ILSVRC/Data/CLS-LOC'), ('kaggle', path/'Data/CLS-LOC'), ('folders', path.resolve())):
-        if (p/'train').is_dir() and (p/'val').is_dir(): return ('kaggle' if p.parts[-2:] == ('Data', 'CLS-LOC') else kind), p
+    for kind, p in (('kaggle', path/'ILSVRC/Data/CLS-LOC'), ('kaggle', path/'Data/CLS-LOC'),
+                    ('folders', path.resolve())):
+        if (p/'train').is_dir() and (p/'val').is_dir():
+            return ('kaggle' if p.parts[-2:] == ('Data', 'CLS-LOC') else kind), p
     held = ', '.join(sorted(o.name for o in path.iterdir())[:5]) or 'nothing'
-    raise FileNotFoundError(f'path={path} holds no ImageNet. Looked for the folders train and val in ILSVRC/Data/CLS-LOC, '
-                            f'in Data/CLS-LOC and in the folder itself; it holds {held}')
+    raise FileNotFoundError(f'path={path} holds no ImageNet. Looked for the folders train and val '
+                            'in ILSVRC/Data/CLS-LOC, in Data/CLS-LOC and in the folder itself; '
+                            f'it holds {held}')
 
 # %% ../../nbs/4_data/42_folders.ipynb #951ca506
 def _filled(root, split, items, left_out, vocab):
@@ -117,7 +127,8 @@ def _filled(root, split, items, left_out, vocab):
 # %% ../../nbs/4_data/42_folders.ipynb #9d07ab76
 def find_layout(path, # Folder of a data set
                )->Layout:
-    "Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders; warns of other files."
+    """Recognises Kaggle's CLS-LOC tree or torchvision's `train` and `val` folders; warns of other
+    files."""
     kind, root = _find_root(Path(os.path.abspath(Path(path).expanduser())))
     vocab, left_out = _subdirs(root/'train'), Counter()
     loose = len(_images(root/'train', left_out, nested=False))
@@ -128,10 +139,12 @@ def find_layout(path, # Folder of a data set
     flat = _flat_val(root/'val', vocab, tables/'LOC_val_solution.csv', notes/'val', left_out)
     valid = _filled(root, 'val', _by_folder(root/'val', vocab, left_out) + flat, left_out, vocab)
     mapping = tables/'LOC_synset_mapping.txt'
-    lines = mapping.read_text(encoding='utf-8', errors='replace').splitlines() if mapping.is_file() else []
+    lines = (mapping.read_text(encoding='utf-8', errors='replace').splitlines() if mapping.is_file()
+             else [])
     names = dict(l.split(maxsplit=1) for l in lines if len(l.split()) > 1)
     if left_out: warnings.warn(f'{root}: {_left_words(left_out)}')
-    return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None, names, left_out)
+    return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None, names,
+                  left_out)
 
 # %% ../../nbs/4_data/42_folders.ipynb #110e2bc1
 def counts(path, # Folder of a data set, or its `Layout`
@@ -139,18 +152,23 @@ def counts(path, # Folder of a data set, or its `Layout`
     "Counts the images of each class."
     lay = path if isinstance(path, Layout) else find_layout(path)
     n = [np.bincount([y for _, y in o], minlength=len(lay.vocab)) for o in (lay.train, lay.valid)]
-    return pd.DataFrame(dict(name=[lay.names.get(w, w) for w in lay.vocab], train=n[0], val=n[1]), index=pd.Index(lay.vocab, name='wnid'))
+    return pd.DataFrame(dict(name=[lay.names.get(w, w) for w in lay.vocab], train=n[0], val=n[1]),
+                        index=pd.Index(lay.vocab, name='wnid'))
 
 # %% ../../nbs/4_data/42_folders.ipynb #24d02543
 def read_boxes(xml, # Box file in PASCAL VOC form
               )->dict: # 'size' (width, height), and 'boxes' [(wnid, x0, y0, x1, y1)]
-    "Reads the objects of a box file, tags by name; a file that is not one is a `ValueError` that names it."
+    """Reads the objects of a box file, tags by name; a file that is not one is a `ValueError` that
+    names it."""
     try:
         r = ET.parse(xml).getroot()
         num = lambda o, tag: int(float(o.find(tag).text))
-        boxes = [(o.find('name').text, *(num(o, f'bndbox/{k}') for k in ('xmin', 'ymin', 'xmax', 'ymax'))) for o in r.iter('object')]
+        boxes = [(o.find('name').text,
+                  *(num(o, f'bndbox/{k}') for k in ('xmin', 'ymin', 'xmax', 'ymax')))
+                 for o in r.iter('object')]
         return dict(size=(num(r, 'size/width'), num(r, 'size/height')), boxes=boxes)
-    except (ET.ParseError, AttributeError, TypeError, ValueError, OverflowError) as e: raise ValueError(f'{xml}: not a box file: {e}') from e
+    except (ET.ParseError, AttributeError, TypeError, ValueError, OverflowError) as e:
+        raise ValueError(f'{xml}: not a box file: {e}') from e
 
 @patch
 def box_file(self:Layout,
@@ -158,8 +176,10 @@ def box_file(self:Layout,
             ): # Its box file, a Path; None without one
     "Where the boxes of an image are, whether or not its folder has been sorted into classes."
     rel = Path(file).relative_to(self.root).with_suffix('.xml')
-    return next((f for f in (self.boxes/rel, self.boxes/rel.parts[0]/rel.name) if f.is_file()), None) if self.boxes else None
+    return (next((f for f in (self.boxes/rel, self.boxes/rel.parts[0]/rel.name) if f.is_file()),
+                 None) if self.boxes else None)
 
+# %% ../../nbs/4_data/42_folders.ipynb #8a14d1cf
 @patch
 def boxes_of(self:Layout,
              file, # An image of `train` or `valid`
@@ -201,9 +221,11 @@ def map_files(fn, # Called with each file
              ): # Yields `fn(file)` in the order of `files`
     "`fn` of each file in order; in threads when images are larger than about 150 pixels square."
     def threaded():
-        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool: # by blocks: an error need not wait for all files
+        # by blocks: an error need not wait for all files
+        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
             for i in range(0, len(files), block): yield from pool.map(fn, files[i:i+block])
-    yield from show_progress(map(fn, files) if mean_bytes(files) < 2**16 else threaded(), len(files), progress)
+    yield from show_progress(map(fn, files) if mean_bytes(files) < 2**16 else threaded(),
+                             len(files), progress)
 
 # %% ../../nbs/4_data/42_folders.ipynb #fa527434
 def verify(path, # Folder of a data set, or its `Layout`
@@ -212,5 +234,6 @@ def verify(path, # Folder of a data set, or its `Layout`
     "Decodes every image of a data set and reports those that cannot be read."
     lay = path if isinstance(path, Layout) else find_layout(path)
     files = [f for f, _ in lay.train+lay.valid]
-    errors = map_files(lambda f: (lambda o: str(o) if isinstance(o, Exception) else None)(try_read(f)), files, progress)
+    errors = map_files(lambda f: (lambda o: str(o) if isinstance(o, Exception)
+                                  else None)(try_read(f)), files, progress)
     return dict(images=len(files), unreadable=[(f, e) for f, e in zip(files, errors) if e])

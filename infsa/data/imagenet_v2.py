@@ -24,23 +24,33 @@ def _variant_folders(path):
     found = {v: [path/o for o in _subdirs(path) if speaks(o, v)] for v in V2_VARIANTS}
     if not any(found.values()): found = {v: [path]*speaks(path.name, v) for v in V2_VARIANTS}
     twice = next((o for o in found.values() if len(o) > 1), None)
-    if twice: raise ValueError(f'path={path} holds {twice[0].name} and {twice[1].name}, both of one variant; give the folder to be read')
+    if twice:
+        raise ValueError(f'path={path} holds {twice[0].name} and {twice[1].name}, both of one '
+                         'variant; give the folder to be read')
     if any(found.values()):
         missing = [v for v, o in found.items() if not o]
-        if missing and [path] not in found.values(): warnings.warn(f'path={path} holds no {" and no ".join(missing)}')
+        if missing and [path] not in found.values():
+            warnings.warn(f'path={path} holds no {" and no ".join(missing)}')
         return {v: o[0] for v, o in found.items() if o}
     held = ', '.join(sorted(o.name for o in path.iterdir())[:5]) or 'nothing'
-    raise FileNotFoundError(f'path={path} holds no ImageNet-V2. Looked for folders with {", ".join(V2_VARIANTS[:2])} or {V2_VARIANTS[2]} '
-                            f'in their names, such as imagenetv2-{V2_VARIANTS[0]}-format-val; it holds {held}')
+    raise FileNotFoundError(f'path={path} holds no ImageNet-V2. Looked for folders with '
+                            f'{", ".join(V2_VARIANTS[:2])} or {V2_VARIANTS[2]} in their names, '
+                            f'such as imagenetv2-{V2_VARIANTS[0]}-format-val; it holds {held}')
 
+# %% ../../nbs/4_data/44_imagenet_v2.ipynb #57aaed1d
 def _class_number(folder, vocab, num_classes):
     "The number of the class whose images are in `folder`."
     if re.fullmatch(r'n\d{8}', folder.name):
-        if vocab is None: raise ValueError(f'{folder}: class folders are wnids, as in an older release; give vocab, all wnids in the order of the logits')
-        if folder.name not in vocab: raise ValueError(f'{folder}: wnid {folder.name} is not among the {len(vocab)} of vocab')
+        if vocab is None:
+            raise ValueError(f'{folder}: class folders are wnids, as in an older release; give '
+                             'vocab, all wnids in the order of the logits')
+        if folder.name not in vocab:
+            raise ValueError(f'{folder}: wnid {folder.name} is not among the {len(vocab)} of vocab')
         return vocab.index(folder.name)
-    if folder.name.isascii() and folder.name.isdecimal() and int(folder.name) < num_classes: return int(folder.name)
-    raise ValueError(f'{folder}: the name of a class folder must be a number from 0 to {num_classes - 1}, or a wnid')
+    if folder.name.isascii() and folder.name.isdecimal() and int(folder.name) < num_classes:
+        return int(folder.name)
+    raise ValueError(f'{folder}: the name of a class folder must be a number from 0 to '
+                     f'{num_classes - 1}, or a wnid')
 
 # %% ../../nbs/4_data/44_imagenet_v2.ipynb #13037682
 _EACH = 10 # Images of a class in each variant
@@ -50,16 +60,22 @@ def _warn_of_counts(folder, items, num_classes):
     n = np.bincount([y for _, y in items], minlength=num_classes)
     odd = np.flatnonzero(n != _EACH)
     if not len(odd): return
-    older = f'; {2*_EACH} images a class are an older release, and accuracies on it do not compare with those published for {_EACH}'
-    warnings.warn(f'{folder}: {len(items)} images where ImageNet-V2 has {_EACH*num_classes}; {len(odd)} of {num_classes} classes do not have {_EACH}, '
-                  f'the first is {odd[0]} with {n[odd[0]]}' + (older if (n == 2*_EACH).any() else ''))
+    older = (
+        f'; {2*_EACH} images a class are an older release, and accuracies on it do not compare '
+             f'with those published for {_EACH}')
+    warnings.warn(
+        f'{folder}: {len(items)} images where ImageNet-V2 has {_EACH*num_classes}; {len(odd)} of '
+                  f'{num_classes} classes do not have {_EACH}, '
+                  f'the first is {odd[0]} with {n[odd[0]]}'
+                  + (older if (n == 2*_EACH).any() else ''))
 
 def _read_variant(folder, vocab, num_classes):
     "[(file, class number)] by class, then by name."
     name_of, left_out = {}, Counter()
     for name in _subdirs(folder):
         y = _class_number(folder/name, vocab, num_classes)
-        if y in name_of: raise ValueError(f'{folder/name}: class {y} has the folder {name_of[y]} already')
+        if y in name_of:
+            raise ValueError(f'{folder/name}: class {y} has the folder {name_of[y]} already')
         name_of[y] = name
     items = [(f, y) for y in sorted(name_of) for f in _images(folder/name_of[y], left_out)]
     words = _left_words(left_out)
@@ -70,11 +86,14 @@ def _read_variant(folder, vocab, num_classes):
 
 # %% ../../nbs/4_data/44_imagenet_v2.ipynb #dae787ac
 def find_v2(path, # The folder that holds the variants, or one of them
-            vocab:list|None=None, # wnids in the order of the logits, for class folders that are wnids
+            vocab:list|None=None, # wnids in the order of the logits, for folders named so
             num_classes:int|None=None, # Classes of the model; None: as many as `vocab`, else 1000
            )->dict: # variant -> [(file, class number)]; only the variants that are there
-    "The images of ImageNet-V2 with their class numbers; a `ValueError` names a class folder that has none."
-    if vocab is not None and num_classes not in (None, len(vocab)): raise ValueError(f'num_classes={num_classes}: must be the {len(vocab)} of vocab, or left out')
+    """The images of ImageNet-V2 with their class numbers; a `ValueError` names a class folder that
+    has none."""
+    if vocab is not None and num_classes not in (None, len(vocab)):
+        raise ValueError(f'num_classes={num_classes}: must be the {len(vocab)} of vocab, or left '
+                         'out')
     if num_classes is None: num_classes = 1000 if vocab is None else len(vocab)
     if num_classes < 1: raise ValueError(f'num_classes={num_classes}: at least 1')
     folders = _variant_folders(Path(os.path.abspath(Path(path).expanduser())))

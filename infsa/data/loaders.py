@@ -17,7 +17,8 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from .folders import Layout, counts, find_layout, map_files, mean_bytes, read_boxes, read_image, try_read, verify
+from .folders import (Layout, counts, find_layout, map_files, mean_bytes, read_boxes,
+                                read_image, try_read, verify)
 from .mini import mini_imagenet
 
 with warnings.catch_warnings():  # fastai scripts two functions on import, of which torch now warns
@@ -77,11 +78,14 @@ def eval_transform(img_size:int, # Side of the square crop, pixels
                    interpolation:str='bicubic', # Of the resizing
                   ): # torchvision v2 transform of an image, and of its boxes with it
     "Resizes the shorter side so that the centre crop takes `crop_pct` of it, and crops."
-    return v2.Compose([v2.Resize(round(img_size/crop_pct), interpolation=v2.InterpolationMode(interpolation)), v2.CenterCrop(img_size)])
+    return v2.Compose([v2.Resize(round(img_size/crop_pct),
+                                 interpolation=v2.InterpolationMode(interpolation)),
+                       v2.CenterCrop(img_size)])
 
 def _default_tfms(img_size, crop_pct):
     "(train, valid)."
-    train = v2.Compose([v2.RandomResizedCrop(img_size, interpolation=v2.InterpolationMode.BICUBIC), v2.RandomHorizontalFlip()])
+    train = v2.Compose([v2.RandomResizedCrop(img_size, interpolation=v2.InterpolationMode.BICUBIC),
+                        v2.RandomHorizontalFlip()])
     return train, eval_transform(img_size, crop_pct)
 
 # %% ../../nbs/4_data/43_loaders.ipynb #0820bf05
@@ -89,14 +93,19 @@ def _check_dls(n, bs, img_size, crop_pct, num_workers):
     "One clear error for a setting that cannot work with `n` training images."
     for k, v, low in (('img_size', img_size, 1), ('bs', bs, 1), ('num_workers', num_workers, 0)):
         if k == 'num_workers' and v is None: continue
-        if not (isinstance(v, int) and v >= low): raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
+        if not (isinstance(v, int) and v >= low):
+            raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
     if not 0.1 <= crop_pct <= 1: raise ValueError(f'crop_pct={crop_pct!r}: must be in [0.1, 1]')
-    if bs > n: raise ValueError(f'bs={bs}: more than the {n} training images, and the last incomplete batch is dropped; at most {n}')
+    if bs > n:
+        raise ValueError(f'bs={bs}: more than the {n} training images, and the last incomplete '
+                         f'batch is dropped; at most {n}')
 
 def _check_left(found, left, bad, vocab):
     "One clear error when the unreadable images `bad` were all of a class among those `found`."
     gone = sorted({y for _, y in found} - {y for _, y in left})
-    if gone: raise ValueError(f'{bad[0]}: no readable image is left of class {vocab[gone[0]]} in this folder ({len(gone)} such classes, {len(bad)} unreadable images)')
+    if gone:
+        raise ValueError(f'{bad[0]}: no readable image is left of class {vocab[gone[0]]} in this '
+                         f'folder ({len(gone)} such classes, {len(bad)} unreadable images)')
 
 def _finish(dls, lay, bad, seed):
     "Gives `dls` its classes, its list of bad files and the order that `seed` sets."
@@ -112,8 +121,8 @@ def imagenet_dls(path, # Folder that `find_layout` knows
                  bs:int=128, # Batch size
                  train_tfm=None, # v2 transform of a uint8 image; None: random resized crop and flip
                  valid_tfm=None, # The same for validation; None: resize and centre crop
-                 crop_pct:float=0.875, # Share of the resized side that the centre crop keeps, in [0.1, 1]
-                 num_workers:int=None, # Decoding processes; None: 0 in memory, else one for each core up to 16
+                 crop_pct:float=0.875, # Share of the resized side that the crop keeps, in [0.1, 1]
+                 num_workers:int=None, # Decoding processes; None: 0 in memory, else cores, to 16
                  cache:bool=None, # Keep decoded images in memory; None: if they fill at most 1 GiB
                  skip_bad:bool=False, # Leave unreadable images out instead of raising
                  seed:int=42, # Of the order of the training images
@@ -126,28 +135,34 @@ def imagenet_dls(path, # Folder that `find_layout` knows
     if cache is None: cache = _fits(lay)
     if num_workers is None: num_workers = 0 if cache else min(16, os.cpu_count() or 1)
     tfms, bad, dls = _default_tfms(img_size, crop_pct), [], []
-    for k, (items, tfm) in enumerate(((lay.train, train_tfm or tfms[0]), (lay.valid, valid_tfm or tfms[1]))):
-        items, images, wrong = _load(items, cache, skip_bad, progress)
-        _check_left((lay.train, lay.valid)[k], items, wrong, lay.vocab)
+    for k, tfm in enumerate((train_tfm or tfms[0], valid_tfm or tfms[1])):
+        found = (lay.train, lay.valid)[k]
+        items, images, wrong = _load(found, cache, skip_bad, progress)
+        _check_left(found, items, wrong, lay.vocab)
         if k == 0: _check_dls(len(items), bs, img_size, crop_pct, num_workers)
         bad += wrong
-        dls.append(DataLoader(ImageDataset(items, tfm, images), bs=bs, shuffle=k == 0, drop_last=k == 0,
-                              num_workers=num_workers, after_batch=_normalize_batch))
-    return _finish(DataLoaders(*dls, path=Path(path), device=device or default_device()), lay, bad, seed)
+        dls.append(DataLoader(ImageDataset(items, tfm, images), bs=bs, shuffle=k == 0,
+                              drop_last=k == 0, num_workers=num_workers,
+                              after_batch=_normalize_batch))
+    return _finish(DataLoaders(*dls, path=Path(path), device=device or default_device()), lay, bad,
+                   seed)
 
 # %% ../../nbs/4_data/43_loaders.ipynb #ee3439da
 def _shown(source, split, n, seed):
     "[(image, boxes, name)] of `n` random images of a folder, or of loaders after their transform."
     dls = source if isinstance(source, DataLoaders) else None
     lay = dls.layout if dls else find_layout(source)
-    ds = dls[int(split == 'val')].dataset if dls else ImageDataset(lay.valid if split == 'val' else lay.train)
+    ds = (dls[int(split == 'val')].dataset if dls
+          else ImageDataset(lay.valid if split == 'val' else lay.train))
     out = []
     for i in np.random.default_rng(seed).choice(len(ds), min(n, len(ds)), replace=False):
         x, (f, y) = ds.raw(int(i)), ds.items[int(i)]
         size = x.shape[-2:]
-        b = tv_tensors.BoundingBoxes(lay.boxes_of(f, (size[1], size[0])), format='XYXY', canvas_size=tuple(size))
+        b = tv_tensors.BoundingBoxes(lay.boxes_of(f, (size[1], size[0])), format='XYXY',
+                                     canvas_size=tuple(size))
         x, b = ds.tfm(tv_tensors.Image(x), b) if ds.tfm else (x, b)
-        out.append((x, v2.functional.clamp_bounding_boxes(b), lay.names.get(lay.vocab[y], lay.vocab[y])))
+        out.append((x, v2.functional.clamp_bounding_boxes(b),
+                    lay.names.get(lay.vocab[y], lay.vocab[y])))
     return out
 
 # %% ../../nbs/4_data/43_loaders.ipynb #22a6eb6e
@@ -157,7 +172,8 @@ def show_batch(source, # Folder of a data set, or loaders from `imagenet_dls`
                seed:int=0, # Which images
                ax=None, # Axes to draw on; None: new ones
               ): # The axes
-    "Draws images side by side with their boxes and names; from loaders, as their transform leaves them."
+    """Draws images side by side with their boxes and names; from loaders, as their transform leaves
+    them."""
     if split not in ('train', 'val'): raise ValueError(f"split={split!r}: 'train' or 'val'")
     if n < 1: raise ValueError(f'n={n}: at least 1')
     shown = _shown(source, split, n, seed)
@@ -166,11 +182,14 @@ def show_batch(source, # Folder of a data set, or loaders from `imagenet_dls`
     ax = ax or plt.subplots(figsize=(cols, high*rows))[1]
     for i, (x, boxes, name) in enumerate(shown):
         h, w, col, row = *x.shape[-2:], i % cols, i//cols*high
-        ax.imshow(x.permute(1, 2, 0).numpy(), extent=(col, col+.94, row+.94, row), interpolation='nearest')
+        ax.imshow(x.permute(1, 2, 0).numpy(), extent=(col, col+.94, row+.94, row),
+                  interpolation='nearest')
         for b in boxes[(boxes[:, 2:] > boxes[:, :2]).all(1)].tolist():
             x0, y0, x1, y1 = (.94*o/s for o, s in zip(b, (w, h, w, h)))
-            ax.add_patch(plt.Rectangle((col+x0, row+y0), x1-x0, y1-y0, fill=False, color='white', lw=2))
-            ax.add_patch(plt.Rectangle((col+x0, row+y0), x1-x0, y1-y0, fill=False, color='black', lw=1, ls='--'))
+            ax.add_patch(plt.Rectangle((col+x0, row+y0), x1-x0, y1-y0, fill=False, color='white',
+                                       lw=2))
+            ax.add_patch(plt.Rectangle((col+x0, row+y0), x1-x0, y1-y0, fill=False, color='black',
+                                       lw=1, ls='--'))
         ax.text(col+.47, row+.97, name, ha='center', va='top', fontsize=8)
     ax.set(xlim=(0, cols), ylim=(high*rows, 0), aspect='equal')
     ax.axis('off')

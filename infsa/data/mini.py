@@ -57,10 +57,12 @@ _DIM = .25 # Factor on the brightness of the photographs
 def _luma(rgb): return float(rgb@np.array([.299, .587, .114], dtype=np.float32))
 
 def _colour(rng, under):
-    "A random bright colour (3,), about 90 of 255 above the mean of the pixels `under` (h, w, 3) if there is room."
+    """A random bright colour (3,), about 90 of 255 above the mean of the pixels `under` (h, w, 3)
+    if there is room."""
     low = min(_luma(under.mean((0, 1)))+90, 200)
     while True:
-        rgb = 255*np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, .5), 1), dtype=np.float32)
+        rgb = (255*np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, .5), 1),
+                            dtype=np.float32))
         if _luma(rgb) > low: return rgb
 
 # %% ../../nbs/4_data/41_mini.ipynb #a0f57f40
@@ -69,7 +71,8 @@ def _background(rng, photos):
     im, side = photos[rng.integers(len(photos))], int(rng.integers(_SIDE, 4*_SIDE+1))
     x, y = int(rng.integers(im.width-side+1)), int(rng.integers(im.height-side+1))
     im = im.resize((_SIDE, _SIDE), Image.BOX, box=(x, y, x+side, y+side))
-    return np.array(im.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < .5 else im, dtype=np.float32)*_DIM
+    return (np.array(im.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < .5 else im,
+                     dtype=np.float32)*_DIM)
 
 def _place(rng, img, alpha):
     "Paints `alpha` (h, w) on `img` (H, W, 3) in a random colour and place; returns its box."
@@ -87,7 +90,8 @@ def _scene(rng, photos, inks, n_fragments=1):
         ink = ink[rng.integers(len(ink))]
         y, x = (int(rng.integers(max(s-4, 0)+1)) for s in ink.shape)
         size = tuple(int(o) for o in rng.integers(5, 9, 2))
-        _place(rng, img, np.asarray(Image.fromarray(ink[y:y+4, x:x+4]).resize(size, Image.BICUBIC))/255)
+        _place(rng, img,
+               np.asarray(Image.fromarray(ink[y:y+4, x:x+4]).resize(size, Image.BICUBIC))/255)
     return img
 
 # %% ../../nbs/4_data/41_mini.ipynb #216dff05
@@ -114,22 +118,26 @@ def _write_split(top, split, n, rng, photos, inks, n_fragments, progress):
     rows, digits = [], rng.permutation(np.arange(n) % 10)
     for i in show_progress(range(n), n, progress):
         d, wnid = int(digits[i]), MINI_WNIDS[digits[i]]
-        name, folder = (f'{wnid}_{i+1}', f'{wnid}/') if split == 'train' else (f'ILSVRC2012_val_{i+1:08d}', '')
+        name, folder = ((f'{wnid}_{i+1}', f'{wnid}/') if split == 'train'
+                        else (f'ILSVRC2012_val_{i+1:08d}', ''))
         img = _scene(rng, photos, inks, n_fragments)
         box = _place(rng, img, _stroke(rng, inks[d][rng.integers(len(inks[d]))]))
-        Image.fromarray(img.round().astype(np.uint8)).save(data/split/f'{folder}{name}.JPEG', quality=95, subsampling=0)
+        Image.fromarray(img.round().astype(np.uint8)).save(data/split/f'{folder}{name}.JPEG',
+                                                           quality=95, subsampling=0)
         xml = _XML.format(*box, folder=folder[:-1] or split, name=name, wnid=wnid, side=_SIDE)
         (notes/split/f'{folder}{name}.xml').write_text(xml)
         rows.append((name, folder+name, f'{wnid} {" ".join(map(str, box))} '))
     rows.sort()
     for o in ('train_cls', 'train_loc') if split == 'train' else ('val',):
         (sets/f'{o}.txt').write_text(''.join(f'{r[1]} {i+1}\n' for i, r in enumerate(rows)))
-    (top/f'LOC_{split}_solution.csv').write_text('ImageId,PredictionString\n' + ''.join(f'{a},{b}\n' for a, _, b in rows))
+    (top/f'LOC_{split}_solution.csv').write_text('ImageId,PredictionString\n'
+                                                 + ''.join(f'{a},{b}\n' for a, _, b in rows))
 
 # %% ../../nbs/4_data/41_mini.ipynb #ff17d74a
 def _listing(top):
     "Digest of the names and sizes of the files below `top`; the manifest and hidden files apart."
-    files = sorted((Path(d, f).relative_to(top).as_posix(), os.path.getsize(Path(d, f))) for d, _, fs in os.walk(top) for f in fs if f[0] != '.')
+    files = sorted((Path(d, f).relative_to(top).as_posix(), os.path.getsize(Path(d, f)))
+                   for d, _, fs in os.walk(top) for f in fs if f[0] != '.')
     return hashlib.sha256(repr([o for o in files if o[0] != 'manifest.json']).encode()).hexdigest()
 
 def _intact(top, settings):
@@ -139,7 +147,8 @@ def _intact(top, settings):
     return m.get('settings') == settings and m.get('listing') == _listing(top)
 
 def _publish(new, top, settings):
-    "Moves the finished tree `new` to `top`; the intact tree of another maker stays, a damaged one goes."
+    """Moves the finished tree `new` to `top`; the intact tree of another maker stays, a damaged one
+    goes."""
     try: os.replace(new, top)
     except OSError:
         if _intact(top, settings): return
@@ -149,14 +158,17 @@ def _publish(new, top, settings):
 # %% ../../nbs/4_data/41_mini.ipynb #bc07416b
 def _photographs(files):
     "Photographs to cut backgrounds from: (name, RGB image) of each."
-    if files is None: return [('scikit-learn', Image.fromarray(o)) for o in load_sample_images().images]
+    if files is None:
+        return [('scikit-learn', Image.fromarray(o)) for o in load_sample_images().images]
     out = []
     for f in files:
         try:
             digest = hashlib.sha256(Path(f).read_bytes()).hexdigest()
             out.append((digest, Image.fromarray(read_pixels(f))))
         except (OSError, ValueError) as e: raise ValueError(f'photos: {e}') from e
-        if min(out[-1][1].size) < 4*_SIDE: raise ValueError(f'photos: {f} is {out[-1][1].width} x {out[-1][1].height} pixels, and each side must have at least {4*_SIDE}')
+        if min(out[-1][1].size) < 4*_SIDE:
+            raise ValueError(f'photos: {f} is {out[-1][1].width} x {out[-1][1].height} pixels, '
+                             f'and each side must have at least {4*_SIDE}')
     if not out: raise ValueError('photos: name at least one file')
     return out
 
@@ -165,33 +177,45 @@ def _write_tree(top, settings, photos, progress):
     rng = np.random.default_rng(settings['seed'])
     inks = _split_digits(rng)
     for split, n in (('train', settings['n_train']), ('val', settings['n_valid'])):
-        _write_split(top, split, n, rng, [o for _, o in photos], inks[split], settings.get('n_fragments', 1), progress)
-    (top/'LOC_synset_mapping.txt').write_text(''.join(f'{w} digit {n}\n' for w, n in zip(MINI_WNIDS, MINI_NAMES)))
-    (top/'manifest.json').write_text(json.dumps(dict(settings=settings, listing=_listing(top)), indent=1))
+        _write_split(top, split, n, rng, [o for _, o in photos], inks[split],
+                     settings.get('n_fragments', 1), progress)
+    (top/'LOC_synset_mapping.txt').write_text(''.join(f'{w} digit {n}\n'
+                                                      for w, n in zip(MINI_WNIDS, MINI_NAMES)))
+    (top/'manifest.json').write_text(json.dumps(dict(settings=settings, listing=_listing(top)),
+                                                indent=1))
 
 # %% ../../nbs/4_data/41_mini.ipynb #9904c2eb
 def data_root(root=None, # Folder; None: `INFSA_DATA`, else `~/.cache/infsa`
              )->Path:
     "The folder where data sets are kept."
     path = Path(root or os.environ.get('INFSA_DATA') or Path.home()/'.cache'/'infsa').expanduser()
-    if path.exists() and not path.is_dir(): raise ValueError(f'root={path} (argument or INFSA_DATA) is a file; it must be a folder')
+    if path.exists() and not path.is_dir():
+        raise ValueError(f'root={path} (argument or INFSA_DATA) is a file; it must be a folder')
     return path
 
+# %% ../../nbs/4_data/41_mini.ipynb #b5b0c88f
+def _check_numbers(n_train, n_valid, seed, n_fragments):
+    for k, v in dict(n_train=n_train, n_valid=n_valid).items():
+        if not (isinstance(v, int) and v >= 10):
+            raise ValueError(f'{k}={v!r}: a whole number, at least 10 (one image of each class)')
+    for k, v in dict(seed=seed, n_fragments=n_fragments).items():
+        if not (isinstance(v, int) and v >= 0):
+            raise ValueError(f'{k}={v!r}: a whole number, at least 0')
+
+# %% ../../nbs/4_data/41_mini.ipynb #d74c9caf
 def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `~/.cache/infsa`
                   n_train:int=12_000, # Training images, at least 10
                   n_valid:int=2_000, # Validation images, at least 10
                   seed:int=0, # Of the random generator
                   progress:bool=True, # Show a bar while writing
-                  photos:list|None=None, # Image files to cut backgrounds from; None: the two photographs of scikit-learn
+                  photos:list|None=None, # Files to cut backgrounds from; None: two of scikit-learn
                   n_fragments:int=1, # Fragments of other digits in an image
                  )->Path: # The folder above `ILSVRC`
     "Writes a ten-class ILSVRC tree from real pixels, once, and returns where it is."
-    for k, v in dict(n_train=n_train, n_valid=n_valid).items():
-        if not (isinstance(v, int) and v >= 10): raise ValueError(f'{k}={v!r}: a whole number, at least 10 (one image of each class)')
-    if not (isinstance(seed, int) and seed >= 0): raise ValueError(f'seed={seed!r}: a whole number, at least 0')
-    if not (isinstance(n_fragments, int) and n_fragments >= 0): raise ValueError(f'n_fragments={n_fragments!r}: a whole number, at least 0')
+    _check_numbers(n_train, n_valid, seed, n_fragments)
     settings = dict(version=_VERSION, n_train=n_train, n_valid=n_valid, seed=seed, side=_SIDE)
-    name = 'mini_imagenet' if (n_train, n_valid, seed) == (12_000, 2_000, 0) else f'mini_imagenet_{n_train}_{n_valid}_{seed}'
+    name = ('mini_imagenet' if (n_train, n_valid, seed) == (12_000, 2_000, 0)
+            else f'mini_imagenet_{n_train}_{n_valid}_{seed}')
     if photos is not None or n_fragments != 1:
         settings |= dict(n_fragments=n_fragments, photos=[o for o, _ in _photographs(photos)])
         name += f'_{hashlib.sha256(repr(settings).encode()).hexdigest()[:8]}'
@@ -199,7 +223,8 @@ def mini_imagenet(root=None, # Folder to write below; None: `INFSA_DATA`, else `
     if _intact(top, settings): return top
     if top.exists(): warnings.warn(f'{top} is damaged or of another version: writing it again')
     top.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=top.parent, prefix='.mini_imagenet-', ignore_cleanup_errors=True) as work:
+    with tempfile.TemporaryDirectory(dir=top.parent, prefix='.mini_imagenet-',
+                                     ignore_cleanup_errors=True) as work:
         new = Path(work)/'new'
         new.mkdir()
         _write_tree(new, settings, _photographs(photos), progress)

@@ -48,9 +48,9 @@ def _named(file):
     try: yield
     except (FileNotFoundError, ImportError): raise
     except Image.DecompressionBombError as e:
-        raise ValueError(
-            f'{file}: {str(e).split(",")[0]}; save it as a tiled TIFF or as .npy, of which '
-            'infsa_stream reads rows when needed, or set PIL.Image.MAX_IMAGE_PIXELS = None') from e
+        raise ValueError(f'{file}: {str(e).split(",")[0]}; save it as a tiled TIFF or as '
+                         '.npy, of which infsa_stream reads rows when needed, or set '
+                         'PIL.Image.MAX_IMAGE_PIXELS = None') from e
     except Exception as e:
         raise ValueError(f'{file}: cannot read this image: {e or type(e).__name__}') from e
 

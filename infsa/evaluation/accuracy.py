@@ -33,27 +33,41 @@ class _Decoded(torch.utils.data.Dataset):
 def _collate(rows):
     "(positions of images, the images (B, 3, H, W) uint8 or None, errors by position)."
     good = [(i, x) for i, x in rows if isinstance(x, Tensor)]
-    return [i for i, _ in good], torch.stack([x for _, x in good]) if good else None, {i: x for i, x in rows if isinstance(x, Exception)}
+    return ([i for i, _ in good], torch.stack([x for _, x in good]) if good else None,
+            {i: x for i, x in rows if isinstance(x, Exception)})
 
 def _batches(files, tfm, bs, num_workers, pinned):
-    if num_workers is None: num_workers = 0 if mean_bytes(files) < 2**16 else min(16, os.cpu_count() or 1)
-    return torch.utils.data.DataLoader(_Decoded(files, tfm), bs, num_workers=num_workers, collate_fn=_collate, pin_memory=pinned)
+    if num_workers is None:
+        num_workers = 0 if mean_bytes(files) < 2**16 else min(16, os.cpu_count() or 1)
+    return torch.utils.data.DataLoader(_Decoded(files, tfm), bs, num_workers=num_workers,
+                                       collate_fn=_collate, pin_memory=pinned)
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #ff59fa55
 def _check_predict(clf, items, bs, num_workers):
     if not items: raise ValueError('items is empty: no image to predict')
     for k, v, low in (('bs', bs, 1), ('num_workers', num_workers, 0)):
-        if not (isinstance(v, int) and v >= low or k == 'num_workers' and v is None): raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
-    if clf.model.training: raise ValueError(f'{clf.name} must be in eval mode, since dropout blurs the answers; call clf.model.eval() first')
+        if not (isinstance(v, int) and v >= low or k == 'num_workers' and v is None):
+            raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
+    if clf.model.training:
+        raise ValueError(f'{clf.name} must be in eval mode, since dropout blurs the answers; call '
+                         'clf.model.eval() first')
     i = next((i for i, (_, y) in enumerate(items) if not 0 <= y < clf.num_classes), None)
-    if i is not None: raise ValueError(f'items[{i}]: label {items[i][1]} of {items[i][0]} must lie in 0 to {clf.num_classes - 1}: {clf.name} has {clf.num_classes} classes')
+    if i is not None:
+        raise ValueError(f'items[{i}]: label {items[i][1]} of {items[i][0]} must lie in 0 to '
+                         f'{clf.num_classes - 1}: {clf.name} has {clf.num_classes} classes')
 
 def _check_logits(logits, labels):
     "One clear error for what no figure can be read from."
-    if logits.ndim != 2 or not logits.is_floating_point() or not len(logits): raise ValueError(f'logits must be float of shape (n, classes), n at least 1, got {logits.dtype} of {tuple(logits.shape)}')
-    if labels.shape != logits.shape[:1] or labels.dtype != torch.int64: raise ValueError(f'labels must be int64 of shape ({len(logits)},), got {labels.dtype} of {tuple(labels.shape)}')
+    if logits.ndim != 2 or not logits.is_floating_point() or not len(logits):
+        raise ValueError('logits must be float of shape (n, classes), n at least 1, got '
+                         f'{logits.dtype} of {tuple(logits.shape)}')
+    if labels.shape != logits.shape[:1] or labels.dtype != torch.int64:
+        raise ValueError(f'labels must be int64 of shape ({len(logits)},), got {labels.dtype} of '
+                         f'{tuple(labels.shape)}')
     check_finite(logits)
-    if labels.min() < 0 or labels.max() >= logits.shape[1]: raise ValueError(f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to {labels.max()}')
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to '
+                         f'{labels.max()}')
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #66e032d3
 @dataclass
@@ -74,20 +88,9 @@ def _timed(clf, images):
     logits = clf(images).float().cpu()
     return logits, time.perf_counter() - start
 
-# %% ../../nbs/7_evaluation/74_accuracy.ipynb #8b58eadc
-def predict(clf:Classifier, # Its model in evaluation mode
-            items:list, # (file, label), a label being a place in the logits
-            bs:int=64, # Batch size
-            num_workers:int|None=None, # Decoding processes; None: 0 for small images, else one a core up to 16
-            device=None, # Where the model is moved; None: it stays where it is
-            skip_bad:bool=False, # Leave unreadable images out, with a warning, instead of raising
-            progress:bool=True, # Show a bar
-           )->Predictions: # In the order of `items`
-    "The logits of all images; memory is n × classes float32."
-    _check_predict(clf, items, bs, num_workers)
-    device = torch.device(device) if device is not None else next((p.device for p in clf.model.parameters()), torch.device('cpu'))
-    clf.model.to(device)
-    loader = _batches([f for f, _ in items], clf.transform(), bs, num_workers, device.type == 'cuda')
+# %% ../../nbs/7_evaluation/74_accuracy.ipynb #2db0fa08
+def _read_all(clf, items, loader, device, skip_bad, progress):
+    "Places of the images that were read, their logits, the files that were not, and seconds."
     kept, logits, bad, seconds = [], [], [], 0.
     for places, images, errors in show_progress(loader, len(loader), progress):
         if errors and not skip_bad: raise next(iter(errors.values()))
@@ -96,21 +99,46 @@ def predict(clf:Classifier, # Its model in evaluation mode
         x = clf.normalize(images.to(device, non_blocking=True))
         if not kept: _timed(clf, x)
         z, s = _timed(clf, x)
-        if z.shape != (len(x), clf.num_classes): raise ValueError(f'{clf.name} must give ({len(x)}, {clf.num_classes}) logits, got {tuple(z.shape)}')
+        if z.shape != (len(x), clf.num_classes):
+            raise ValueError(f'{clf.name} must give ({len(x)}, {clf.num_classes}) logits, got '
+                             f'{tuple(z.shape)}')
         check_finite(z, [items[i][0] for i in places])
         kept, logits, seconds = kept + places, logits + [z], seconds + s
-    if not kept: raise ValueError(f'{bad[0]}: no image can be read, nor any other of the {len(bad)}')
+    if not kept:
+        raise ValueError(f'{bad[0]}: no image can be read, nor any other of the {len(bad)}')
     if bad: warnings.warn(f'left {len(bad)} unreadable images out, the first is {bad[0]}')
-    return Predictions(torch.cat(logits), torch.tensor([items[i][1] for i in kept]), [items[i][0] for i in kept], bad, seconds)
+    return kept, logits, bad, seconds
+
+# %% ../../nbs/7_evaluation/74_accuracy.ipynb #8b58eadc
+def predict(clf:Classifier, # Its model in evaluation mode
+            items:list, # (file, label), a label being a place in the logits
+            bs:int=64, # Batch size
+            # Decoding processes; None: 0 for small images, else one a core up to 16
+            num_workers:int|None=None,
+            device=None, # Where the model is moved; None: it stays where it is
+            skip_bad:bool=False, # Leave unreadable images out, with a warning, instead of raising
+            progress:bool=True, # Show a bar
+           )->Predictions: # In the order of `items`
+    "The logits of all images; memory is n × classes float32."
+    _check_predict(clf, items, bs, num_workers)
+    here = next((p.device for p in clf.model.parameters()), torch.device('cpu'))
+    device = here if device is None else torch.device(device)
+    clf.model.to(device)
+    loader = _batches([f for f, _ in items], clf.transform(), bs, num_workers,
+                      device.type == 'cuda')
+    kept, logits, bad, seconds = _read_all(clf, items, loader, device, skip_bad, progress)
+    return Predictions(torch.cat(logits), torch.tensor([items[i][1] for i in kept]),
+                       [items[i][0] for i in kept], bad, seconds)
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #72cf54f9
 def in_top(logits:Tensor, # (n, classes)
            labels:Tensor, # (n,) int64
            k:int, # From 1 to the number of classes
-          )->Tensor: # (n,) float64, 1 where fewer than k other classes reach the label's logit, else 0
+          )->Tensor: # (n,) float64, 1 where fewer than k other classes reach the label's logit
     "Whether each label is among the best k classes; a tie with a rival does not help the label."
     _check_logits(logits, labels)
-    if not (isinstance(k, int) and 1 <= k <= logits.shape[1]): raise ValueError(f'k={k!r}: must be a whole number from 1 to the {logits.shape[1]} classes')
+    if not (isinstance(k, int) and 1 <= k <= logits.shape[1]):
+        raise ValueError(f'k={k!r}: must be a whole number from 1 to the {logits.shape[1]} classes')
     reach = (logits >= logits.gather(1, labels[:, None])).sum(1) - 1  # the label reaches itself
     return (reach < k).double()
 
@@ -119,7 +147,8 @@ _U = 1.959964 # Normal quantile of a 95 % interval
 
 def _wilson(hits, images):
     "(share, low, high) of `hits` among `images`; NaN without images."
-    a, r = np.divide(hits, images, where=images > 0, out=np.full(len(images), np.nan)), _U**2/np.maximum(images, 1)
+    a, r = (np.divide(hits, images, where=images > 0, out=np.full(len(images), np.nan)),
+            _U**2/np.maximum(images, 1))
     half = np.sqrt(a*(1 - a)*r + r**2/4)
     return a, np.maximum(a + r/2 - half, 0)/(1 + r), np.minimum((a + r/2 + half)/(1 + r), 1)
 
@@ -137,16 +166,21 @@ def _answers(p):
     rivals = p.logits.scatter(1, p.labels[:, None], -torch.inf).argmax(1)
     return torch.where(in_top(p.logits, p.labels, 1) > 0, p.labels, rivals).numpy()
 
+# %% ../../nbs/7_evaluation/74_accuracy.ipynb #6a272f08
 def per_class(p:Predictions,
-              ids:list|None=None, # Identifiers in the order of the logits, such as wnids; None: numbers
+              # Identifiers in the order of the logits, such as wnids; None: numbers
+              ids:list|None=None,
               names:list|None=None, # What people call them; None: numbers
              )->pd.DataFrame: # A row a class, in the order of the logits
-    "Accuracy of each class with Wilson's 95 % interval, and how often it was answered; NaN without images."
+    """Accuracy of each class with Wilson's 95 % interval, and how often it was answered; NaN
+    without images."""
     classes, labels, answers = p.logits.shape[1], p.labels.numpy(), _answers(p)
-    images, hits, answered = (np.bincount(o, minlength=classes) for o in (labels, labels[labels == answers], answers))
+    images, hits, answered = (np.bincount(o, minlength=classes)
+                              for o in (labels, labels[labels == answers], answers))
     top1, low, high = _wilson(hits, images)
     what = dict(id=_ids(ids, classes), name=_names(names, ids, classes))
-    return pd.DataFrame(dict(**what, images=images, top1=top1, low=low, high=high, answered=answered))
+    return pd.DataFrame(dict(**what, images=images, top1=top1, low=low, high=high,
+                             answered=answered))
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #ec6c1481
 def plot_classes(table:pd.DataFrame, # From `per_class`
@@ -161,7 +195,9 @@ def plot_classes(table:pd.DataFrame, # From `per_class`
     ax.axhline(mean, color='0.4', ls='--', lw=1, label=f'mean of the images, {mean:.1%}')
     short = [textwrap.shorten(n, 36, placeholder=' …') for n in t.name]
     if len(t) <= 30: ax.set_xticks(places, short, rotation=30, ha='right')
-    ax.set(xlabel=None if len(t) <= 30 else 'classes in rising order', ylabel='top-1, 95 % interval'); ax.legend(fontsize=8, loc='lower right')
+    ax.set(xlabel=None if len(t) <= 30 else 'classes in rising order',
+           ylabel='top-1, 95 % interval')
+    ax.legend(fontsize=8, loc='lower right')
     return ax
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #9ae5bf88
@@ -170,7 +206,8 @@ def confusion_pairs(p:Predictions,
                     n:int=20, # Pairs at most
                     ids:list|None=None, # Identifiers, which tell equal names apart; None: numbers
                    )->pd.DataFrame: # Columns true, predicted, images, share of the class
-    "The pairs of classes most often confused; of equally frequent pairs the first classes come first."
+    """The pairs of classes most often confused; of equally frequent pairs the first classes come
+    first."""
     if n < 1: raise ValueError(f'n={n}: at least 1')
     classes, labels, answers = p.logits.shape[1], p.labels.numpy(), _answers(p)
     names, wrong = _names(names, ids, classes), labels != answers
@@ -178,8 +215,10 @@ def confusion_pairs(p:Predictions,
     order = np.argsort(-images, kind='stable')[:n]
     true, predicted = np.divmod(pairs[order], classes)
     share = images[order]/np.bincount(labels, minlength=classes)[true]
-    return pd.DataFrame(dict(true=[names[i] for i in true], predicted=[names[i] for i in predicted], images=images[order], share=share))
+    return pd.DataFrame(dict(true=[names[i] for i in true], predicted=[names[i] for i in predicted],
+                             images=images[order], share=share))
 
+# %% ../../nbs/7_evaluation/74_accuracy.ipynb #95b0a701
 def plot_confusions(pairs:pd.DataFrame, # From `confusion_pairs`
                     ax=None, # Axes to draw on; None: new ones
                    ): # The axes
@@ -191,7 +230,9 @@ def plot_confusions(pairs:pd.DataFrame, # From `confusion_pairs`
     ax.bar_label(bars, [f' {s:.0%}' for s in pairs.share], fontsize=8)
     ax.set_yticks(range(len(pairs)), labels)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel='images, and their share of the class' if len(pairs) else 'no image is wrong', ylim=(max(len(pairs), 1) - .4, -.6)); ax.margins(x=.12)
+    ax.set(xlabel='images, and their share of the class' if len(pairs) else 'no image is wrong',
+           ylim=(max(len(pairs), 1) - .4, -.6))
+    ax.margins(x=.12)
     return ax
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #e804649b
@@ -202,39 +243,49 @@ def calibration(logits:Tensor, # (n, classes)
                 bins:int=15, # Of equal width between 0 and 1
                 draws:int=200, # For `ece_if_calibrated`
                 seed:int=0, # Of the draws
-               )->dict: # 'ece'; 'ece_if_calibrated', its mean for a calibrated model with these confidences; 'table', a row a bin
-    "Expected calibration error of the best class, beside what the number of images alone would give."
+               )->dict: # 'ece', 'ece_if_calibrated' at these confidences, 'table' with a row a bin
+    """Expected calibration error of the best class, beside what the number of images alone would
+    give."""
     for k, v in (('bins', bins), ('draws', draws)):
-        if not (isinstance(v, int) and v >= 1): raise ValueError(f'{k}={v!r}: a whole number, at least 1')
+        if not (isinstance(v, int) and v >= 1):
+            raise ValueError(f'{k}={v!r}: a whole number, at least 1')
     hits, c = in_top(logits, labels, 1).numpy(), logits.double().softmax(1).amax(1).numpy()
     places, rng = np.clip(np.ceil(c*bins).astype(int) - 1, 0, bins - 1), np.random.default_rng(seed)
     by_luck = np.mean([_ece(places, (rng.random(len(c)) < c) - c, bins) for _ in range(draws)])
     n, right, total = (np.bincount(places, w, bins) for w in (None, hits, c))
     a, low, high = _wilson(right, n)
-    table = pd.DataFrame(dict(low=np.arange(bins)/bins, high=np.arange(1, bins + 1)/bins, images=n, confidence=_wilson(total, n)[0],
-                              accuracy=a, accuracy_low=low, accuracy_high=high))
-    return dict(ece=float(_ece(places, hits - c, bins)), ece_if_calibrated=float(by_luck), table=table)
+    table = pd.DataFrame(dict(low=np.arange(bins)/bins, high=np.arange(1, bins + 1)/bins, images=n,
+                              confidence=_wilson(total, n)[0], accuracy=a, accuracy_low=low,
+                              accuracy_high=high))
+    return dict(ece=float(_ece(places, hits - c, bins)), ece_if_calibrated=float(by_luck),
+                table=table)
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #7bf04f60
 def plot_reliability(cal:dict, # From `calibration`
                      ax=None, # Axes to draw on; None: new ones
                     ): # The axes
-    "Accuracy over confidence, a point a bin with its interval, above the share of images in the bins."
+    """Accuracy over confidence, a point a bin with its interval, above the share of images in the
+    bins."""
     ax = ax or plt.subplots(figsize=(6, 3), layout='constrained')[1]
     t, width = cal['table'], cal['table'].high - cal['table'].low
-    ax.bar(t.low, t.images/t.images.sum(), width, align='edge', color='0.8', label='share of the images')
+    ax.bar(t.low, t.images/t.images.sum(), width, align='edge', color='0.8',
+           label='share of the images')
     t = t[t.images > 0]
     ax.plot([0, 1], [0, 1], '--', color='0.4', lw=1, label='calibrated')
     ax.vlines(t.confidence, t.accuracy_low, t.accuracy_high, color='C0', alpha=.5)
-    ax.plot(t.confidence, t.accuracy, 'o', color='C0', ms=4, label=f'ECE {cal["ece"]:.3f} ({cal["ece_if_calibrated"]:.3f} if calibrated)')
-    ax.set(xlabel='confidence', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1.02)); ax.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
+    ax.plot(t.confidence, t.accuracy, 'o', color='C0', ms=4,
+            label=f'ECE {cal["ece"]:.3f} ({cal["ece_if_calibrated"]:.3f} if calibrated)')
+    ax.set(xlabel='confidence', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1.02))
+    ax.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return ax
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #c7fa1b19
 def accuracy_summary(p:Predictions,
                      bins:int=15, # Of the calibration
-                    )->dict: # top1 and top5 as `Interval`; ece, ece_if_calibrated, images, bad, images_per_second
+                    )->dict: # top1, top5 (`Interval`), ece, ece_if_calibrated, images, bad, images_per_second
     "What there is to say of a test set in a few figures; top5 is left out below six classes."
-    tops = {f'top{k}': interval(in_top(p.logits, p.labels, k)) for k in (1, 5) if k == 1 or p.logits.shape[1] > 5}
+    tops = {f'top{k}': interval(in_top(p.logits, p.labels, k)) for k in (1, 5) if k == 1
+            or p.logits.shape[1] > 5}
     cal = calibration(p.logits, p.labels, bins)
-    return dict(**tops, ece=cal['ece'], ece_if_calibrated=cal['ece_if_calibrated'], images=len(p.labels), bad=len(p.bad), images_per_second=p.images_per_second)
+    return dict(**tops, ece=cal['ece'], ece_if_calibrated=cal['ece_if_calibrated'],
+                images=len(p.labels), bad=len(p.bad), images_per_second=p.images_per_second)

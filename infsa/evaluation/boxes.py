@@ -45,7 +45,9 @@ def _tidy(boxes, width, height):
     inside = ordered.clamp_min(0).minimum(ordered.new_tensor([width, height]*2))
     area = (inside[:, :2] < inside[:, 2:]).all(1)
     beyond = (inside - ordered).abs() > 0.01  # scaling rounds
-    return inside[area], dict(reversed=not ordered.equal(boxes), boxes_outside=beyond.any().item(), boxes_dropped=not area.all().item())
+    return (inside[area],
+            dict(reversed=not ordered.equal(boxes), boxes_outside=beyond.any().item(),
+                 boxes_dropped=not area.all().item()))
 
 def _boxes_in_image(layout, file, width, height):
     "Boxes of an image in its own pixels, and the cases that apply."
@@ -56,9 +58,10 @@ def _boxes_in_image(layout, file, width, height):
     w, h = note['size']
     sized = min(w, h) > 0
     boxes, cases = _tidy(layout.boxes_of(file, (width, height) if sized else None), width, height)
-    return boxes, cases | dict(no_object=not note['boxes'], several=len(note['boxes']) > 1, no_size=not sized,
-                               size_mismatch=sized and (w, h) != (width, height),
-                               aspect_mismatch=sized and abs(width*h - height*w) > max(w + h, width + height))
+    return boxes, cases | dict(no_object=not note['boxes'], several=len(note['boxes']) > 1,
+                               no_size=not sized, size_mismatch=sized and (w, h) != (width, height),
+                               aspect_mismatch=sized
+                               and abs(width*h - height*w) > max(w + h, width + height))
 
 # %% ../../nbs/7_evaluation/75_boxes.ipynb #6a4d5ff1
 @dataclass
@@ -79,45 +82,62 @@ def count_cases(cases:pd.DataFrame # `Boxed.cases`, of one batch or of several j
 def case_table(counts:dict # From `count_cases`
               )->pd.DataFrame: # A row for each case that occurs
     "What occurred, and what was done about it."
-    return pd.DataFrame([dict(case=k, images=n, meaning=BOX_CASES[k]) for k, n in counts.items() if n], columns=['case', 'images', 'meaning'])
+    return pd.DataFrame([dict(case=k, images=n, meaning=BOX_CASES[k]) for k, n in counts.items()
+                         if n], columns=['case', 'images', 'meaning'])
 
 # %% ../../nbs/7_evaluation/75_boxes.ipynb #fd927c02
 def warn_of_cases(cases:pd.DataFrame # `Boxed.cases`, of one batch or of several joined
                  ):
     "Warns, once a case, of what makes boxes doubtful, and names the first image."
     for k in ('bad_xml', 'aspect_mismatch'):
-        if (hit := cases[cases[k]]).shape[0]: warnings.warn(f'{len(hit)} of {len(cases)} images have {BOX_CASES[k]}; the first is {hit.index[0]}')
-    if cases.no_xml.all(): warnings.warn(f'none of the {len(cases)} images has a box file; the first is {cases.index[0]}')
+        if (hit := cases[cases[k]]).shape[0]:
+            warnings.warn(f'{len(hit)} of {len(cases)} images have {BOX_CASES[k]}; the first is '
+                          f'{hit.index[0]}')
+    if cases.no_xml.all():
+        warnings.warn(f'none of the {len(cases)} images has a box file; the first is '
+                      f'{cases.index[0]}')
 
 # %% ../../nbs/7_evaluation/75_boxes.ipynb #9b73fe60
 def _crop(layout, file, transform, blacklist):
     "(crop, mask, cases) of an image; the mask is empty and no case applies if `layout` is None."
     image = read_image(file)
     height, width = image.shape[1:]
-    boxes, found = _boxes_in_image(layout, file, width, height) if layout else (torch.zeros(0, 4), {})
-    crop, moved = transform(tv_tensors.Image(image), tv_tensors.BoundingBoxes(boxes, format='XYXY', canvas_size=(height, width)))
+    boxes, found = (_boxes_in_image(layout, file, width, height) if layout
+                    else (torch.zeros(0, 4), {}))
+    crop, moved = transform(tv_tensors.Image(image),
+                            tv_tensors.BoundingBoxes(boxes, format='XYXY',
+                                                     canvas_size=(height, width)))
     moved = clamp_bounding_boxes(moved).as_subclass(Tensor)
     area = (moved[:, :2] < moved[:, 2:]).all(1)
     mask = box_mask(moved[area], *crop.shape[1:])
     cases = dict.fromkeys(BOX_CASES, False) | found
     missing = layout is None or cases['no_xml'] or cases['bad_xml'] or cases['no_object']
-    cases |= dict(boxes_cropped=not area.all().item(), no_box_left=not missing and not mask.any().item(),
-                  full=mask.all().item(), blacklisted=val_number(file) in blacklist)
+    cases |= dict(boxes_cropped=not area.all().item(),
+                  no_box_left=not missing and not mask.any().item(), full=mask.all().item(),
+                  blacklisted=val_number(file) in blacklist)
     return crop.as_subclass(Tensor), mask, cases
 
+# %% ../../nbs/7_evaluation/75_boxes.ipynb #b855deb0
 def box_masks(clf:Classifier, # Says how images are resized and cropped
-              layout:Layout|None, # Knows the boxes; None: none are looked for, and all masks are empty
+              # Knows the boxes; None: none are looked for, and all masks are empty
+              layout:Layout|None,
               items:list, # (file, label) of images of `layout`
-              blacklist:set=(), # Numbers of validation images with poor boxes, from `read_blacklist`
+              # Numbers of validation images with poor boxes, from `read_blacklist`
+              blacklist:set=(),
               quiet:bool=False, # Leave `warn_of_cases` to the caller, who joins batches
              )->Boxed:
-    "Crops images and takes their boxes along; an image that cannot be read is a `ValueError` that names it."
+    """Crops images and takes their boxes along; an image that cannot be read is a `ValueError` that
+    names it."""
     if not items: raise ValueError('items is empty: no image to crop')
-    if any(not isinstance(o, int) for o in blacklist): raise ValueError('blacklist must hold numbers; read the file with read_blacklist')
+    if any(not isinstance(o, int) for o in blacklist):
+        raise ValueError('blacklist must hold numbers; read the file with read_blacklist')
     strange = next((f for f, _ in items if layout and layout.root not in Path(f).parents), None)
-    if strange: raise ValueError(f'{strange}: not an image below {layout.root}, so its boxes are not known there')
+    if strange:
+        raise ValueError(f'{strange}: not an image below {layout.root}, so its boxes are not '
+                         'known there')
     transform = clf.transform()
-    images, masks, cases = zip(*map_files(lambda f: _crop(layout, f, transform, blacklist), [f for f, _ in items], False))
+    images, masks, cases = zip(*map_files(lambda f: _crop(layout, f, transform, blacklist),
+                                          [f for f, _ in items], False))
     cases = pd.DataFrame(cases, index=[str(f) for f, _ in items])
     if layout and not quiet: warn_of_cases(cases)
     return Boxed(list(items), torch.stack(images), torch.stack(masks), cases)
@@ -129,10 +149,13 @@ def val_number(file # An image
     found = re.search(r'_val_(\d{8})(?!\d)', Path(file).name)
     return int(found[1]) if found else None
 
-def read_blacklist(file # `ILSVRC2015_clsloc_validation_blacklist.txt` of the development kit, or its like of another year
+def read_blacklist(file # `ILSVRC2015_clsloc_validation_blacklist.txt`, or another year's
                   )->set: # Numbers of validation images
     "The validation images whose boxes are poor; ImageNet's list has 1,762."
-    lines = [(i, l.strip()) for i, l in enumerate(Path(file).read_text(encoding='utf-8-sig', errors='replace').splitlines(), 1)]
+    lines = [(i, l.strip())
+             for i, l in enumerate(Path(file).read_text(encoding='utf-8-sig', errors='replace')
+                                   .splitlines(), 1)]
     for i, l in lines:
-        if l and not (re.fullmatch(r'[0-9]{1,5}', l) and 1 <= int(l) <= 50_000): raise ValueError(f'{file}, line {i}: must be a number from 1 to 50000, got {l[:20]!r}')
+        if l and not (re.fullmatch(r'[0-9]{1,5}', l) and 1 <= int(l) <= 50_000):
+            raise ValueError(f'{file}, line {i}: must be a number from 1 to 50000, got {l[:20]!r}')
     return {int(l) for _, l in lines if l}

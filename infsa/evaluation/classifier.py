@@ -37,7 +37,8 @@ class Classifier:
     interpolation:str='bicubic' # Of the resizing
     mean:tuple=IMAGENET_MEAN # Of the colours, on a scale from 0 to 1
     std:tuple=IMAGENET_STD # Deviation of the colours
-    vocab:list|None=None # Class identifiers in the order of the logits, such as wnids; None if not known
+    # Class identifiers in the order of the logits, such as wnids; None if not known
+    vocab:list|None=None
     names:list|None=None # What people call them; None if not known
     weights:str|None=None # File that the weights came from; None: random
 
@@ -46,10 +47,13 @@ class Classifier:
     @torch.no_grad()
     def __call__(self, images): return self.model(images.to(next(self.model.parameters()).device))
     def __repr__(self):
-        return f'{self.name}, {"weights of " + self.weights if self.weights else "random weights"}: {self.num_classes} classes, images of {self.img_size} x {self.img_size}'
+        return (
+            f'{self.name}, {"weights of " + self.weights if self.weights else "random weights"}: '
+                f'{self.num_classes} classes, images of {self.img_size} x {self.img_size}')
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #0c628280
-_HOLDERS = 'model', 'state_dict', 'model_state_dict', 'module', 'model_ema', 'state_dict_ema' # Of weights in a checkpoint; the first one there is taken
+# of weights in a checkpoint; the first one there is taken
+_HOLDERS = 'model', 'state_dict', 'model_state_dict', 'module', 'model_ema', 'state_dict_ema'
 
 def _bare(state):
     "Weights by name, without what all names start with, up to a dot."
@@ -59,24 +63,34 @@ def _bare(state):
 
 def _load_file(file):
     if str(file).endswith('.safetensors'): return load_file(file)
-    with torch.serialization.safe_globals([Namespace]): return torch.load(file, map_location='cpu', weights_only=True)
+    with torch.serialization.safe_globals([Namespace]):
+        return torch.load(file, map_location='cpu', weights_only=True)
 
+# %% ../../nbs/7_evaluation/71_classifier.ipynb #60a91fd9
 def read_state(file, # .safetensors, or what `torch.save` wrote
               )->dict: # Tensors by name
-    "Weights from a file, without the checkpoint and the wrappers around them; raises `ValueError` for other files and runs no code in them."
+    """Weights from a file, without the checkpoint and the wrappers around them; raises `ValueError`
+    for other files and runs no code in them."""
     if not Path(file).is_file(): raise FileNotFoundError(f'no weights at {file}')
     with open(file, 'rb'): pass  # an error of the disk or of permission is told as it is
     try: state = _load_file(file)
-    except pickle.UnpicklingError as e: raise ValueError(f'{file}: cannot read weights: not written by torch.save, or with objects beside tensors, whose code is not run') from e
+    except pickle.UnpicklingError as e:
+        raise ValueError(f'{file}: cannot read weights: not written by torch.save, or with '
+                         'objects beside tensors, whose code is not run') from e
     except Exception as e:
         raise ValueError(f'{file}: cannot read weights: it is cut off or no checkpoint') from e
-    def holder(): return next((k for k in _HOLDERS if isinstance(state.get(k), dict)), None) if isinstance(state, dict) else None
+    def holder():
+        return (next((k for k in _HOLDERS if isinstance(state.get(k), dict)), None)
+                if isinstance(state, dict) else None)
     while (k := holder()): state = state[k]
-    if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()): raise ValueError(f'{file}: holds no weights by name')
+    if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor)
+                                                           for v in state.values()):
+        raise ValueError(f'{file}: holds no weights by name')
     return _bare(state)
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #602fc014
-def _few(names): return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
+def _few(names):
+    return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
 
 def load_state(model:nn.Module, # Gets the weights
                state:dict, # Tensors by name
@@ -84,9 +98,15 @@ def load_state(model:nn.Module, # Gets the weights
               ):
     "Loads all weights or none; a `ValueError` names the keys that differ."
     own, state = _bare(model.state_dict()), _bare(state)
-    wrong = {'missing': [k for k in own if k not in state], 'unknown': [k for k in state if k not in own],
-             'of another shape': [f'{k} {tuple(state[k].shape)} for {tuple(v.shape)}' for k, v in own.items() if k in state and v.shape != state[k].shape]}
-    if any(wrong.values()): raise ValueError(f'{what}: ' + '; '.join(f'{len(k)} {how} ({_few(k)})' for how, k in wrong.items() if k))
+    wrong = {'missing': [k for k in own if k not in state],
+             'unknown': [k for k in state if k not in own],
+             'of another shape': [f'{k} {tuple(state[k].shape)} for {tuple(v.shape)}'
+                                  for k, v in own.items() if k in state
+                                  and v.shape != state[k].shape]}
+    if any(wrong.values()):
+        raise ValueError(f'{what}: '
+                         + '; '.join(f'{len(k)} {how} ({_few(k)})' for how, k in wrong.items()
+                                     if k))
     model.load_state_dict({k: state[o] for k, o in zip(model.state_dict(), own)})
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #ffeab872
@@ -99,13 +119,16 @@ def _classes_of(make, state):
 def _filled(make, name, num_classes, state, file):
     "What `make` makes of the number of classes, with weights if there are any, and that number."
     found = None if state is None else _classes_of(make, state)
-    if found and num_classes and found != num_classes: raise ValueError(f'num_classes must be that of the weights, {found}, or be left out; got {num_classes}')
+    if found and num_classes and found != num_classes:
+        raise ValueError(f'num_classes must be that of the weights, {found}, or be left out; got '
+                         f'{num_classes}')
     model = make(n := found or num_classes or 1000)
     if state is not None: load_state(model, state, f'{file}: not the weights of {name}')
     return model, n
 
 def _made_for(state, positions, patches):
-    "Side of the square images that the positions in `state` were made for, pixels; None without positions."
+    """Side of the square images that the positions in `state` were made for, pixels; None without
+    positions."""
     if not state or positions not in state or patches not in state: return None
     return state[patches].shape[-1]*isqrt(state[positions].shape[1] - 1)
 
@@ -115,19 +138,28 @@ def _infvit(name, num_classes, img_size, state, file, meta):
     one_of('model', name, list_models())
     size = _made_for(state, 'pos_embed', 'patch_embed.weight') or img_size
     given = meta.get('overrides', dict(img_size=size) if size else {})
-    model, n = _filled(lambda n: create_model(name, **{**given, 'num_classes': n}), name, num_classes, state, file)
+    model, n = _filled(lambda n: create_model(name, **{**given, 'num_classes': n}), name,
+                       num_classes, state, file)
     height, width = model.img_size
-    if not img_size and height != width: raise ValueError(f'img_size must be given: {name} was made for images of {height} x {width}, and here they are square')
-    return model, dict(num_classes=n, img_size=img_size or height, crop_pct=1. if '_mini_' in name else 0.875, vocab=meta.get('vocab'), names=meta.get('names'))
+    if not img_size and height != width:
+        raise ValueError(f'img_size must be given: {name} was made for images of {height} x '
+                         f'{width}, and here they are square')
+    return (model,
+            dict(num_classes=n, img_size=img_size or height, crop_pct=1. if '_mini_' in name
+                 else 0.875, vocab=meta.get('vocab'), names=meta.get('names')))
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #44bc296f
 def _import_timm(name):
     "timm, once `name` is known to be one of its models and tags."
     try: import timm
-    except ImportError as e: raise ValueError(f'model timm:{name} needs timm, which is not installed: pip install "infsa[peers]"') from e
+    except ImportError as e:
+        raise ValueError(f'model timm:{name} needs timm, which is not installed: '
+                         'pip install "infsa[peers]"') from e
     architecture, _, tag = name.partition('.')
     one_of('model', f'timm:{architecture}', [f'timm:{n}' for n in timm.list_models()])
-    if tag: one_of('model', f'timm:{name}', [f'timm:{n}' for n in timm.list_pretrained(f'{architecture}.*')])
+    if tag:
+        one_of('model', f'timm:{name}',
+               [f'timm:{n}' for n in timm.list_pretrained(f'{architecture}.*')])
     return timm
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #6745cde9
@@ -144,14 +176,16 @@ def _timm_size(timm, make, state, asked):
     def empty(**size):
         with torch.device('meta'): return make(classes, **size)
     given = shapes(state)
-    def agree(model): return all(given.get(k, o) == o for k, o in shapes(model.state_dict()).items())
+    def agree(model):
+        return all(given.get(k, o) == o for k, o in shapes(model.state_dict()).items())
     if agree(usual := empty()): return None
     side = timm.data.resolve_model_data_config(usual)['input_size'][-1]
     own, new = (o.get('pos_embed', ()) for o in (shapes(usual.state_dict()), given))
     for size in ([_side_of(own, new, side)] if len(own) == len(new) > 2 else []) + [asked]:
         try:
             if size and agree(empty(img_size=size)): return size
-        except (TypeError, ValueError, AssertionError, RuntimeError): continue  # not one of its sizes
+        except (TypeError, ValueError, AssertionError, RuntimeError):
+            continue  # not one of its sizes
     return None
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #8b814eb1
@@ -163,20 +197,27 @@ def _timm(name, num_classes, img_size, state, file, meta):
     sized = dict(img_size=trained) if trained else {}
     model, n = _filled(lambda n: make(n, **sized), f'timm:{name}', num_classes, state, file)
     cfg = timm.data.resolve_model_data_config(model)
-    if cfg['crop_mode'] != 'center': warnings.warn(f'timm:{name} was made for images of crop_mode {cfg["crop_mode"]!r}; here they are cropped at the centre')
+    if cfg['crop_mode'] != 'center':
+        warnings.warn(f'timm:{name} was made for images of crop_mode {cfg["crop_mode"]!r}; here '
+                      'they are cropped at the centre')
     made = (trained, trained) if trained else cfg['input_size'][1:]
     size, embed = img_size or made[-1], getattr(model, 'patch_embed', None)
     patch = embed.feat_ratio() if hasattr(embed, 'feat_ratio') else getattr(embed, 'patch_size', 1)
     patch = patch if isinstance(patch, int) else max(patch)
-    if size % patch: raise ValueError(f'img_size of timm:{name} must be a multiple of its patch, {patch}, got {size}')
-    if made != (size, size) and hasattr(model, 'set_input_size'): model.set_input_size(img_size=size)
+    if size % patch:
+        raise ValueError(f'img_size of timm:{name} must be a multiple of its patch, {patch}, got '
+                         f'{size}')
+    if made != (size, size) and hasattr(model, 'set_input_size'):
+        model.set_input_size(img_size=size)
     info = timm.data.ImageNetInfo('imagenet-1k') if n == 1000 else None
-    return model, dict(num_classes=n, img_size=size, crop_pct=size/floor(size/cfg['crop_pct']), **{k: cfg[k] for k in ('interpolation', 'mean', 'std')},
+    return model, dict(num_classes=n, img_size=size, crop_pct=size/floor(size/cfg['crop_pct']),
+                       **{k: cfg[k] for k in ('interpolation', 'mean', 'std')},
                        vocab=info and info.label_names(), names=info and info.label_descriptions())
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #878b9c97
 def _published(name, file, size):
-    "Of the weights that torchvision publishes for a model: those of this file name, else those for images of this size, else its default."
+    """Of the weights that torchvision publishes for a model: those of this file name, else those
+    for images of this size, else its default."""
     entries = [tv_models.get_model_weights(name).DEFAULT, *tv_models.get_model_weights(name)]
     of_file = [e for e in entries if file and e.url.endswith('/' + Path(file).name)]
     of_size = [e for e in entries if e.transforms().crop_size[0] == size]
@@ -184,58 +225,84 @@ def _published(name, file, size):
 
 def _torchvision(name, num_classes, img_size, state, file, meta):
     "A model of torchvision, and what its images and classes are."
-    one_of('model', f'torchvision:{name}', [f'torchvision:{n}' for n in tv_models.list_models(tv_models)])
-    patch, trained = int(name.split('_')[-1]) if name.startswith('vit_') else None, _made_for(state, 'encoder.pos_embedding', 'conv_proj.weight')
+    one_of('model', f'torchvision:{name}',
+           [f'torchvision:{n}' for n in tv_models.list_models(tv_models)])
+    patch, trained = (int(name.split('_')[-1]) if name.startswith('vit_') else None,
+                      _made_for(state, 'encoder.pos_embedding', 'conv_proj.weight'))
     entry = _published(name, file, trained)
     given = entry.transforms()
     size = img_size or trained or given.crop_size[0]
-    if patch and size % patch: raise ValueError(f'img_size of torchvision:{name} must be a multiple of its patch, {patch}, got {size}')
+    if patch and size % patch:
+        raise ValueError(f'img_size of torchvision:{name} must be a multiple of its patch, '
+                         f'{patch}, got {size}')
     if trained not in (None, size): state = interpolate_embeddings(size, patch, dict(state))
     options = dict(image_size=size) if patch else {}
-    model, n = _filled(lambda n: tv_models.get_model(name, weights=None, num_classes=n, **options), f'torchvision:{name}', num_classes, state, file)
-    return model, dict(num_classes=n, img_size=size, crop_pct=given.crop_size[0]/given.resize_size[0], interpolation=given.interpolation.value,
-                       mean=tuple(given.mean), std=tuple(given.std), names=entry.meta['categories'] if n == 1000 else None)
+    model, n = _filled(lambda n: tv_models.get_model(name, weights=None, num_classes=n, **options),
+                       f'torchvision:{name}', num_classes, state, file)
+    return model, dict(num_classes=n, img_size=size,
+                       crop_pct=given.crop_size[0]/given.resize_size[0],
+                       interpolation=given.interpolation.value, mean=tuple(given.mean),
+                       std=tuple(given.std), names=entry.meta['categories'] if n == 1000 else None)
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #0b063451
 def _metadata(file):
     "What `save_model` wrote beside the weights; empty for other files."
     if not str(file).endswith('.safetensors'): return {}
     with safe_open(file, 'pt') as f: meta = f.metadata() or {}
-    return {k: json.loads(meta[k]) for k in ('model', 'overrides', 'vocab', 'names')} if 'overrides' in meta else {}
+    return ({k: json.loads(meta[k]) for k in ('model', 'overrides', 'vocab', 'names')}
+            if 'overrides' in meta else {})
 
 def _check(num_classes, img_size, crop_pct, seed, device):
-    for k, v, low in (('num_classes', num_classes, 1), ('img_size', img_size, 1), ('seed', seed, 0)):
-        if v is not None and (isinstance(v, bool) or not isinstance(v, int) or v < low): raise ValueError(f'{k} must be a whole number, at least {low}, got {v!r}')
-    if crop_pct is not None and not 0.1 <= crop_pct <= 1: raise ValueError(f'crop_pct must lie in [0.1, 1], got {crop_pct!r}')
+    for k, v, low in (('num_classes', num_classes, 1), ('img_size', img_size, 1),
+                      ('seed', seed, 0)):
+        if v is not None and (isinstance(v, bool) or not isinstance(v, int) or v < low):
+            raise ValueError(f'{k} must be a whole number, at least {low}, got {v!r}')
+    if crop_pct is not None and not 0.1 <= crop_pct <= 1:
+        raise ValueError(f'crop_pct must lie in [0.1, 1], got {crop_pct!r}')
     try: torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as e: raise ValueError(f'device {str(device)!r} cannot be used here: {reason(e)}') from e
+    except (RuntimeError, AssertionError) as e:
+        raise ValueError(f'device {str(device)!r} cannot be used here: {reason(e)}') from e
 
 @torch.no_grad()
 def _try_size(model, name, img_size):
     try: model(torch.zeros(1, 3, img_size, img_size))
-    except Exception as e: raise ValueError(f'img_size {img_size} does not fit {name}: {reason(e)}') from e
+    except Exception as e:
+        raise ValueError(f'img_size {img_size} does not fit {name}: {reason(e)}') from e
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #0e35013b
 _SOURCES = {'': _infvit, 'timm': _timm, 'torchvision': _torchvision}
 
-def load_classifier(model:str|None=None, # One of `list_models()`, "timm:NAME" or "torchvision:NAME"; None: as the weights say
+# %% ../../nbs/7_evaluation/71_classifier.ipynb #9f5ee5eb
+def _who(model, weights):
+    "Name, source and own name of the model; its weights by name, and what their file says."
+    state, meta = (None, {}) if weights is None else (read_state(weights), _metadata(weights))
+    name = model or meta.get('model')
+    if not name:
+        raise ValueError(f'model must be given: {weights} does not say whose weights it holds')
+    if meta.get('model', name) != name:
+        raise ValueError(f'model must be that of the weights: {weights} holds those of '
+                         f'{meta["model"]}, not of {name}')
+    source, _, own_name = name.rpartition(':')
+    if source not in _SOURCES:
+        raise ValueError(f'model {name!r} is unknown; before the colon stands timm or '
+                         f'torchvision, got {source!r}')
+    return name, source, own_name, state, meta
+
+# %% ../../nbs/7_evaluation/71_classifier.ipynb #cd8ce3ab
+def load_classifier(model:str|None=None, # Name, "timm:NAME", "torchvision:NAME"; None: by weights
                     weights=None, # File of weights, `~` is the home folder; None: random ones
-                    num_classes:int|None=None, # Classes; None: those of the weights, 1000 if they are random
-                    img_size:int|None=None, # Side of the images, pixels; None: as the model was made for
-                    crop_pct:float|None=None, # Share of the resized side that the crop keeps, in [0.1, 1]; None: the model's own, 1 for mini models
+                    num_classes:int|None=None, # Classes; None: as the weights, or 1000
+                    img_size:int|None=None, # Side of the images, pixels; None: the model's
+                    crop_pct:float|None=None, # Share of the side kept, [0.1, 1]; None: the model's
                     seed:int=0, # Of random weights
                     device=None, # Where the model goes; None: fastai's default
                    )->Classifier: # In evaluation mode
-    "Make a model and load its weights; raises `ValueError` or `FileNotFoundError` of one line for what does not fit."
+    """Make a model and load its weights; raises `ValueError` or `FileNotFoundError` of one line for
+    what does not fit."""
     _check(num_classes, img_size, crop_pct, seed, device := device or default_device())
     if not (model or weights): raise ValueError('model or weights must be given')
     weights = weights and Path(weights).expanduser()
-    state, meta = (None, {}) if weights is None else (read_state(weights), _metadata(weights))
-    name = model or meta.get('model')
-    if not name: raise ValueError(f'model must be given: {weights} does not say whose weights it holds')
-    if meta.get('model', name) != name: raise ValueError(f'model must be that of the weights: {weights} holds those of {meta["model"]}, not of {name}')
-    source, _, own_name = name.rpartition(':')
-    if source not in _SOURCES: raise ValueError(f'model {name!r} is unknown; before the colon stands timm or torchvision, got {source!r}')
+    name, source, own_name, state, meta = _who(model, weights)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net, rest = _SOURCES[source](own_name, num_classes, img_size, state, weights, meta)
@@ -263,20 +330,26 @@ def _wnids():
 def class_index(classifier:Classifier, # Its `vocab` may be unknown
                 vocab:list, # Class identifiers of a data set, such as the `vocab` of a `Layout`
                )->Tensor: # (len(vocab),) int64
-    "Position in the logits of each class of a data set; a `ValueError` names classes that the model does not know."
+    """Position in the logits of each class of a data set; a `ValueError` names classes that the
+    model does not know."""
     own, n = classifier.vocab, classifier.num_classes
     if own is None and len(vocab) == n: return torch.arange(n)
     if own is None and n == 1000: own = _wnids()
-    if own is None: raise ValueError(f'{classifier.name} has {n} classes without identifiers and the data have {len(vocab)}, so they cannot be matched')
+    if own is None:
+        raise ValueError(f'{classifier.name} has {n} classes without identifiers and the data have '
+                         f'{len(vocab)}, so they cannot be matched')
     at = {c: i for i, c in enumerate(own)}
     missing = [c for c in vocab if c not in at]
-    if missing: raise ValueError(f'{len(missing)} of the {len(vocab)} classes of the data are not among the {n} of {classifier.name}: {_few(missing)}')
+    if missing:
+        raise ValueError(f'{len(missing)} of the {len(vocab)} classes of the data are not among '
+                         f'the {n} of {classifier.name}: {_few(missing)}')
     return torch.tensor([at[c] for c in vocab])
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #528d8352
 def distinct_names(names:list, # Of the classes
                    ids:list|None=None, # Their identifiers; None: numbers from 0
                   )->list: # As many names, no two of them alike
-    "Names of classes; one that occurs twice is followed by its identifier, as in \"crane (n02012849)\"."
+    """Names of classes; one that occurs twice is followed by its identifier, as in "crane
+    (n02012849)"."""
     often, ids = Counter(names), range(len(names)) if ids is None else ids
     return [f'{n} ({i})' if often[n] > 1 else n for n, i in zip(names, ids)]

@@ -13,17 +13,20 @@ import pandas as pd
 import torch
 from safetensors import safe_open
 
-from .accuracy import accuracy_summary, calibration, confusion_pairs, per_class, plot_classes, plot_confusions, plot_reliability, predict
+from .accuracy import (accuracy_summary, calibration, confusion_pairs, per_class,
+                                       plot_classes, plot_confusions, plot_reliability, predict)
 from .boxes import case_table, read_blacklist
 from .classifier import class_index, distinct_names, load_classifier
 from ..data.loaders import mini_imagenet
 from ..data.folders import find_layout
 from .map_scores import maps_to_score
 from .metrics import BASELINES, SCORE_KINDS
-from .map_tables import map_quality, plot_removal_curves, plot_layers, quality_intervals, quality_table
+from .map_tables import (map_quality, plot_removal_curves, plot_layers,
+                                         quality_intervals, quality_table)
 from .report import Picture, html_page
 from ..plotting import png_bytes
-from ..command import OneLineParser, environment, no_interrupt, notes, one_of, reason, run_folder
+from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, reason,
+                           run_folder)
 from ..data.imagenet_v2 import find_v2
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #a7b366bd
@@ -31,26 +34,33 @@ def _knows_its_model(file):
     "Whether `save_model` wrote the file."
     try:
         with safe_open(file, 'pt') as f: return 'model' in (f.metadata() or {})
-    except Exception: return False  # another format, which is read later and refused there if need be
+    except Exception:
+        return False  # another format, which is read later and refused there if need be
 
 def _home(path): return path and str(Path(path).expanduser())
 
 def pair_models(models:list, # "NAME", "NAME=FILE", or "NAME=" for random weights
                 weights:list, # Files, as after "NAME=" with `~` for the home folder
                )->list: # (name or None, file or None) of each model to load
-    "Which names belong to which files of weights; raises `ValueError` for a file whose model is not known."
-    if not models and not weights: raise ValueError('model: name at least one, by --weights FILE or --model NAME')
+    """Which names belong to which files of weights; raises `ValueError` for a file whose model is
+    not known."""
+    if not models and not weights:
+        raise ValueError('model: name at least one, by --weights FILE or --model NAME')
     weights = [_home(f) for f in weights]
     pairs = [(name, _home(file) or None) for name, _, file in (o.partition('=') for o in models)]
     if len(models) == len(weights) == 1 and '=' not in models[0]: return [(models[0], weights[0])]
     lone = [f for f in weights if Path(f).is_file() and not _knows_its_model(f)]
-    if lone: raise ValueError(f'weights: {lone[0]} does not say which model it is of; name it with --model NAME={lone[0]}')
+    if lone:
+        raise ValueError(f'weights: {lone[0]} does not say which model it is of; name it with '
+                         f'--model NAME={lone[0]}')
     return [(None, f) for f in weights] + pairs
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #0f718e89
 def _titles(classifiers):
     "A name for each classifier that no other one has."
-    def file(c): return Path(c.weights).resolve().parent.name if Path(c.weights).stem == 'model' else Path(c.weights).stem
+    def file(c):
+        return (Path(c.weights).resolve().parent.name if Path(c.weights).stem == 'model'
+                else Path(c.weights).stem)
     of = [file(c) if c.weights else 'random weights' for c in classifiers]
     names = [c.name if f == c.name else f'{c.name} ({f})' for c, f in zip(classifiers, of)]
     return [n if names.count(n) == 1 else f'{n} {i + 1}' for i, n in enumerate(names)]
@@ -63,12 +73,18 @@ def _sets(clf, layout, v2):
     index = class_index(clf, layout.vocab).tolist()
     sets = dict(val=[(f, index[y]) for f, y in layout.valid])
     if v2 is None: return sets
-    if clf.vocab and list(clf.vocab) != sorted(clf.vocab): raise ValueError(f'v2: classes of ImageNet-V2 are numbers in the order of the wnids, and those of {clf.name} are in another order')
-    return sets | {f'v2-{k}': o for k, o in find_v2(v2, clf.vocab, None if clf.vocab else clf.num_classes).items()}
+    if clf.vocab and list(clf.vocab) != sorted(clf.vocab):
+        raise ValueError('v2: classes of ImageNet-V2 are numbers in the order of the wnids, and '
+                         f'those of {clf.name} are in another order')
+    return (sets
+            | {f'v2-{k}': o
+               for k, o in find_v2(v2, clf.vocab, None if clf.vocab else clf.num_classes).items()})
 
 def _names(clf, layout):
     "What people call the classes of a classifier, in its order, no two of them alike."
-    ids = clf.vocab or (layout.vocab if len(layout.vocab) == clf.num_classes else list(range(clf.num_classes)))
+    ids = (clf.vocab
+           or (layout.vocab if len(layout.vocab) == clf.num_classes
+               else list(range(clf.num_classes))))
     return distinct_names(clf.names or [layout.names.get(i, str(i)) for i in ids], ids)
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #e34752ce
@@ -78,10 +94,13 @@ def _judge(title, clf, name, items, names, out, options):
     classes, pairs = per_class(p, clf.vocab, names), confusion_pairs(p, names)
     classes.to_csv(out/f'classes-{stem}.csv', index=False)
     pairs.to_csv(out/f'confusions-{stem}.csv', index=False)
-    drawn = dict(classes=plot_classes(classes), confusions=plot_confusions(pairs), reliability=plot_reliability(calibration(p.logits, p.labels)))
+    drawn = dict(classes=plot_classes(classes), confusions=plot_confusions(pairs),
+                 reliability=plot_reliability(calibration(p.logits, p.labels)))
     for what, ax in drawn.items(): (out/f'{what}-{stem}.png').write_bytes(png_bytes(ax.figure))
-    summary = {k: o._asdict() if hasattr(o, '_asdict') else o for k, o in accuracy_summary(p).items()}
-    return dict(model=title, set=name, **summary, unreadable=[str(f) for f in p.bad], confusions=pairs.head(5).to_dict('records'))
+    summary = {k: o._asdict() if hasattr(o, '_asdict') else o
+               for k, o in accuracy_summary(p).items()}
+    return dict(model=title, set=name, **summary, unreadable=[str(f) for f in p.bad],
+                confusions=pairs.head(5).to_dict('records'))
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #7cc61f88
 def _evenly(items, n):
@@ -93,44 +112,77 @@ def _look(title, clf, layout, items, out, options):
     scores = map_quality(clf, layout, items, **options)
     scores.to_csv(out/f'maps-{_slug(title)}.csv', index=False)
     tables = {'all images': quality_table(scores)}
-    if scores.blacklisted.any(): tables['without the list of poor boxes'] = quality_table(scores, blacklisted=False)
+    if scores.blacklisted.any():
+        tables['without the list of poor boxes'] = quality_table(scores, blacklisted=False)
     drawn = {}
-    if options['boxes']: drawn['boxes'] = plot_layers(scores, ['roc_auc', 'average_precision', 'pointing'])[0]
+    if options['boxes']:
+        drawn['boxes'] = plot_layers(scores, ['roc_auc', 'average_precision', 'pointing'])[0]
     if options['curves']: drawn['removal'] = plot_removal_curves(scores)
-    for what, ax in drawn.items(): (out/f'{what}-{_slug(title)}.png').write_bytes(png_bytes(ax.figure))
-    return dict(model=title, images=len(items), tables=tables, intervals=quality_intervals(scores), cases=scores.attrs['cases'], pictures=list(drawn))
+    for what, ax in drawn.items():
+        (out/f'{what}-{_slug(title)}.png').write_bytes(png_bytes(ax.figure))
+    return dict(model=title, images=len(items), tables=tables, intervals=quality_intervals(scores),
+                cases=scores.attrs['cases'], pictures=list(drawn))
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #ba0f2385
 def _accuracy_table(rows):
     "The common table of all models and sets, in words."
     def words(o): return f'{o["mean"]:.1%} ({o["low"]:.1%} to {o["high"]:.1%})'
-    return pd.DataFrame([{'model': r['model'], 'set': r['set'], 'images': r['images'], 'unreadable': r['bad'], 'top-1': words(r['top1']),
-                          **({'top-5': words(r['top5'])} if 'top5' in r else {}), 'ECE': f'{r["ece"]:.3f}', 'ECE if calibrated': f'{r["ece_if_calibrated"]:.3f}',
+    return pd.DataFrame([{'model': r['model'], 'set': r['set'], 'images': r['images'],
+                          'unreadable': r['bad'], 'top-1': words(r['top1']),
+                          **({'top-5': words(r['top5'])} if 'top5' in r else {}),
+                          'ECE': f'{r["ece"]:.3f}',
+                          'ECE if calibrated': f'{r["ece_if_calibrated"]:.3f}',
                           'images/s': f'{r["images_per_second"]:.0f}'} for r in rows]).fillna('')
 
 def _confusion_table(rows):
-    found = [dict(model=r['model'], set=r['set'], true=c['true'], answered=c['predicted'], images=c['images'], share=f'{c["share"]:.0%}') for r in rows for c in r['confusions']]
+    found = [dict(model=r['model'], set=r['set'], true=c['true'], answered=c['predicted'],
+                  images=c['images'], share=f'{c["share"]:.0%}') for r in rows
+             for c in r['confusions']]
     return pd.DataFrame(found, columns=['model', 'set', 'true', 'answered', 'images', 'share'])
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #c32a8582
-_WORDS = ('Box scores ask whether a map is higher inside the boxes than outside; chance is what PR-AUC and the pointing game give without knowledge, and ROC-AUC is then 0.5. '
-          'MoRF and LeRF remove patches, the most or the least relevant first; AOC is the area over the curve of the score, high is good for MoRF and low for LeRF. Deletion and insertion are the areas under the same curves.')
+_ACCURACY = (
+    "Means with 95 % bootstrap intervals over images; by class and by bin of confidence, Wilson's "
+    'intervals. ECE is the calibration error in 15 bins, and what the same confidences would give '
+    'if they were calibrated.')
+_MAPS = (
+    '{images} images, evenly drawn; pictures are of all of them. Layers count from 1 here and from '
+    '0 in the CSV files. random, brightness and centre are controls that know nothing of the '
+    'model.')
+_SCORES = (
+    'Box scores ask whether a map is higher inside the boxes than outside; chance is what PR-AUC '
+    'and the pointing game give without knowledge, and ROC-AUC is then 0.5. MoRF and LeRF remove '
+    'patches, the most or the least relevant first; AOC is the area over the curve of the score, '
+    'high is good for MoRF and low for LeRF. Deletion and insertion are the areas under the same '
+    'curves.')
+_OF_ACCURACY = dict(reliability='accuracy over confidence', classes='accuracy of the classes',
+                    confusions='most frequent confusions')
+_OF_MAPS = dict(boxes='box scores by layer', removal='what is left when patches are removed')
+
+# %% ../../nbs/7_evaluation/78_evaluate.ipynb #18c8232d
+def _accuracy_parts(out, accuracy):
+    parts = [_ACCURACY, _accuracy_table(accuracy)]
+    for r in accuracy:
+        for what, words in _OF_ACCURACY.items():
+            file = out/f'{what}-{_slug(r["model"])}-{_slug(r["set"])}.png'
+            parts.append(Picture(file, f'{r["model"]}, {r["set"]}: {words}'))
+    return parts
+
+def _map_parts(out, m):
+    parts = [_MAPS.format(images=m['images']), _SCORES]
+    for words, frame in m['tables'].items(): parts += [words.capitalize() + ':', frame]
+    parts += [Picture(out/f'{what}-{_slug(m["model"])}.png', f'{m["model"]}: {words}')
+              for what, words in _OF_MAPS.items() if what in m['pictures']]
+    if len(cases := case_table(m['cases'])): parts += ['What was found among the boxes:', cases]
+    return parts
 
 def _sections(out, accuracy, maps, made):
     "The parts of the report: tables in words, pictures from the files beside it."
-    sections = {'Accuracy': ['Means with 95 % bootstrap intervals over images; by class and by bin of confidence, Wilson\'s intervals. ECE is the calibration error in 15 bins, and what the same confidences would give if they were calibrated.', _accuracy_table(accuracy)]}
-    for r in accuracy:
-        name = f'{r["model"]}, {r["set"]}'
-        for what, words in dict(reliability='accuracy over confidence', classes='accuracy of the classes', confusions='most frequent confusions').items():
-            sections['Accuracy'].append(Picture(out/f'{what}-{_slug(r["model"])}-{_slug(r["set"])}.png', f'{name}: {words}'))
-    if len(_confusion_table(accuracy)): sections['Confusions'] = [_confusion_table(accuracy)]
-    for m in maps:
-        parts = [f'{m["images"]} images, evenly drawn; pictures are of all of them. Layers count from 1 here and from 0 in the CSV files. random, brightness and centre are controls that know nothing of the model.', _WORDS]
-        for words, frame in m['tables'].items(): parts += [words.capitalize() + ':', frame]
-        parts += [Picture(out/f'{what}-{_slug(m["model"])}.png', f'{m["model"]}: {words}') for what, words in dict(boxes='box scores by layer', removal='what is left when patches are removed').items() if what in m['pictures']]
-        if len(cases := case_table(m['cases'])): parts += ['What was found among the boxes:', cases]
-        sections[f'Maps of {m["model"]}'] = parts
-    return sections | {'Made with': [pd.DataFrame([dict(what=k, value=str(v)) for k, v in made.items()])]}
+    sections, confused = {'Accuracy': _accuracy_parts(out, accuracy)}, _confusion_table(accuracy)
+    if len(confused): sections['Confusions'] = [confused]
+    sections |= {f'Maps of {m["model"]}': _map_parts(out, m) for m in maps}
+    made_with = pd.DataFrame([dict(what=k, value=str(v)) for k, v in made.items()])
+    return sections | {'Made with': [made_with]}
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #db116453
 @no_interrupt()
@@ -140,19 +192,28 @@ def _write(out, made, accuracy, maps, finished):
     intervals = [m['intervals'].assign(model=m['model']) for m in maps]
     if maps: pd.concat(intervals).to_csv(out/'maps.csv', index=False)
     judged = len({r['model'] for r in accuracy})
-    lead = f'{judged} model{"s"*(judged != 1)} on {made["data"]}' + ('' if finished else '; interrupted, so some are missing')
-    (out/'report.html').write_text(html_page('What the models see', lead, _sections(out, accuracy, maps, made)), encoding='utf-8')
-    found = dict(made, finished=finished, accuracy=accuracy, maps=[dict(model=m['model'], images=m['images'], cases=m['cases'], scores=json.loads(m['intervals'].to_json(orient='records'))) for m in maps])
-    (out/('results.json' if finished else 'interrupted.json')).write_text(json.dumps(found, indent=1, default=str) + '\n', encoding='utf-8')
+    lead = (f'{judged} model{"s"*(judged != 1)} on {made["data"]}'
+            + ('' if finished else '; interrupted, so some are missing'))
+    (out/'report.html').write_text(html_page('What the models see', lead,
+                                             _sections(out, accuracy, maps, made)),
+                                   encoding='utf-8')
+    found = dict(made, finished=finished, accuracy=accuracy,
+                 maps=[dict(model=m['model'], images=m['images'], cases=m['cases'],
+                            scores=json.loads(m['intervals'].to_json(orient='records')))
+                       for m in maps])
+    (out/('results.json' if finished else 'interrupted.json')).write_text(json.dumps(found,
+        indent=1, default=str) + '\n', encoding='utf-8')
     return found
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #1134a75f
 def _prepared(models, weights, layout, v2, scored, img_size, crop_pct, seed, device):
     "[(title, classifier, sets)], checked; `scored` are arguments of `maps_to_score`, or None."
     pairs = pair_models(models, weights)
-    made = [load_classifier(n, f, None if f else len(layout.vocab), img_size, crop_pct, seed, device) for n, f in pairs]
+    made = [load_classifier(n, f, None if f else len(layout.vocab), img_size, crop_pct, seed,
+                            device) for n, f in pairs]
     for clf in made:
-        if not clf.weights and clf.vocab is None: clf.vocab = layout.vocab  # random weights answer for the classes of the data
+        if not clf.weights and clf.vocab is None:
+            clf.vocab = layout.vocab  # random weights answer for the classes of the data
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # what `map_quality` will say itself
             if scored: maps_to_score(clf, **scored)
@@ -164,9 +225,11 @@ def _run(jobs, layout, out, made, of_sets, images, of_maps):
     accuracy, looked, finished = [], [], False
     try:
         for title, clf, sets in jobs:
-            for name, items in sets.items(): accuracy.append(_judge(title, clf, name, items, _names(clf, layout), out, of_sets))
+            for name, items in sets.items():
+                accuracy.append(_judge(title, clf, name, items, _names(clf, layout), out, of_sets))
             if not (of_maps['boxes'] or of_maps['curves']): continue
-            bad = next(r['unreadable'] for r in accuracy if (r['model'], r['set']) == (title, 'val'))
+            bad = next(r['unreadable'] for r in accuracy if (r['model'], r['set'])
+                       == (title, 'val'))
             readable = [(f, y) for f, y in sets['val'] if str(f) not in bad]
             looked.append(_look(title, clf, layout, _evenly(readable, images), out, of_maps))
         finished = True
@@ -179,16 +242,21 @@ def _run(jobs, layout, out, made, of_sets, images, of_maps):
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #aeade29b
 def _check_use(boxes, curves, either, of_boxes, of_curves):
     "Refuses options that would do nothing."
-    for options, used, words in ((either, boxes or curves, 'boxes or curves'), (of_boxes, boxes, 'boxes'), (of_curves, curves, 'curves')):
+    for options, used, words in ((either, boxes or curves, 'boxes or curves'),
+                                 (of_boxes, boxes, 'boxes'), (of_curves, curves, 'curves')):
         given = [k for k, v in options.items() if v is not None]
-        if given and not used: raise ValueError(f'{", ".join(given)}: without effect unless maps are scored by {words}')
+        if given and not used:
+            raise ValueError(f'{", ".join(given)}: without effect unless maps are scored by '
+                             f'{words}')
 
 def _check_values(folders, numbers, removal):
     "Refuses folders that are none, numbers out of range and unknown ways to remove patches."
     for name, folder in folders.items():
-        if folder is not None and not Path(folder).is_dir(): raise FileNotFoundError(f'{name}={folder} is not a folder')
+        if folder is not None and not Path(folder).is_dir():
+            raise FileNotFoundError(f'{name}={folder} is not a folder')
     for name, (value, low) in numbers.items():
-        if value is not None and not (isinstance(value, int) and value >= low): raise ValueError(f'{name} must be a whole number, at least {low}, got {value!r}')
+        if value is not None and not (isinstance(value, int) and value >= low):
+            raise ValueError(f'{name} must be a whole number, at least {low}, got {value!r}')
     for name, known in dict(baseline=BASELINES, score=SCORE_KINDS).items():
         if isinstance(removal.get(name), str): one_of(name, removal[name], known)
 
@@ -205,7 +273,7 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              out=None, # Folder; None: the next free one below `runs/`
              force:bool=False, # Overwrite a finished or interrupted run
              img_size:int|None=None, # Side of the images, pixels; None: as each model was made for
-             crop_pct:float|None=None, # Share of the resized side that the crop keeps; None: the model's own
+             crop_pct:float|None=None, # Share of the resized side kept; None: the model's own
              bs:int=64, # Batch size
              num_workers:int|None=None, # Decoding processes; None: chosen by `predict`
              device=None, # Where models run; None: fastai's choice
@@ -213,54 +281,96 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              seed:int=0, # Of random weights and random maps
              steps:int|None=None, # Of removal; None: 10
              baseline=None, # What replaces patches, as of `map_quality`; None: 'mean'
-             score:str|None=None, # What falls when patches are removed, as of `map_quality`; None: 'probability'
+             score:str|None=None, # What falls by removal, as of `map_quality`; None: 'probability'
              progress:bool=True, # Show bars
             )->dict: # What stands in `results.json`, and `out`
-    "Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a folder."
+    """Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a
+    folder."""
     data, v2, blacklist = (_home(p) for p in (data, v2, blacklist))
-    given = {k: v for k, v in dict(steps=steps, baseline=baseline, score=score).items() if v is not None}
+    given = {k: v for k, v in dict(steps=steps, baseline=baseline, score=score).items()
+             if v is not None}
     _check_use(boxes, curves, dict(maps=maps, images=images), dict(blacklist=blacklist), given)
     removal = dict(steps=10, baseline='mean', score='probability') | given
-    _check_values(dict(data=data, v2=v2), dict(images=(images, 0), bs=(bs, 1), num_workers=(num_workers, 0), steps=(removal['steps'], 1)), removal)
+    _check_values(dict(data=data, v2=v2),
+                  dict(images=(images, 0), bs=(bs, 1), num_workers=(num_workers, 0),
+                       steps=(removal['steps'], 1)), removal)
     data = mini_imagenet(progress=progress) if data is None else Path(data)
-    layout, listed, images = find_layout(data), read_blacklist(blacklist) if blacklist else set(), 500 if images is None else images
-    if boxes and layout.boxes is None: raise ValueError(f'boxes: {layout.root} has no box files beside it')
-    jobs = _prepared(models, weights, layout, v2, dict(kinds=maps, curves=curves, steps=removal['steps']) if boxes or curves else None, img_size, crop_pct, seed, device)
+    layout, listed, images = (find_layout(data), read_blacklist(blacklist) if blacklist else set(),
+                              500 if images is None else images)
+    if boxes and layout.boxes is None:
+        raise ValueError(f'boxes: {layout.root} has no box files beside it')
+    jobs = _prepared(models, weights, layout, v2,
+                     dict(kinds=maps, curves=curves, steps=removal['steps']) if boxes or curves
+                     else None, img_size, crop_pct, seed, device)
     out = run_folder(out, 'eval', force, ('results.json', 'interrupted.json'))
     out.mkdir(parents=True, exist_ok=True)
     for f in ('results.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
-    made = dict(data=str(data), v2=v2 and str(v2), models=[t for t, *_ in jobs], image_size=[c.img_size for _, c, _ in jobs], blacklist=blacklist and str(blacklist), seed=seed, **(removal if curves else {}), environment=environment())
-    options = dict(kinds=maps, boxes=boxes, curves=curves, blacklist=listed, bs=bs, seed=seed, progress=progress, **removal)
-    return dict(_run(jobs, layout, out, made, dict(bs=bs, num_workers=num_workers, skip_bad=skip_bad, progress=progress), images, options), out=str(out))
+    made = dict(data=str(data), v2=v2 and str(v2), models=[t for t, *_ in jobs],
+                image_size=[c.img_size for _, c, _ in jobs], blacklist=blacklist and str(blacklist),
+                seed=seed, **(removal if curves else {}), environment=environment())
+    options = dict(kinds=maps, boxes=boxes, curves=curves, blacklist=listed, bs=bs, seed=seed,
+                   progress=progress, **removal)
+    return dict(_run(jobs, layout, out, made,
+                     dict(bs=bs, num_workers=num_workers, skip_bad=skip_bad, progress=progress),
+                     images, options), out=str(out))
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #d47e411b
 _EXAMPLES = """examples:
-  infsa_eval --weights runs/infvit_mini_linear-seed42/model.safetensors              the mini data: accuracy, calibration, confusions
-  infsa_eval --weights A.safetensors B.safetensors --boxes --curves                 two models and their maps in one table
-  infsa_eval --data ~/imagenet --v2 ~/imagenetv2 --model timm:deit_tiny_patch16_224=deit.pth --boxes --blacklist FILE
+  infsa_eval --weights runs/infvit_mini_linear-seed42/model.safetensors
+      the mini data: accuracy, calibration, confusions
+  infsa_eval --weights A.safetensors B.safetensors --boxes --curves
+      two models and their maps in one table
+  infsa_eval --data ~/imagenet --v2 ~/imagenetv2 --boxes --blacklist FILE \\
+      --model timm:deit_tiny_patch16_224=deit.pth
+      a model of timm on ImageNet and the three sets of ImageNet-V2
 exit codes: 0 done, 2 wrong arguments, weights or data, 130 interrupted (what was done is kept)"""
 
-def _parser():
-    p = OneLineParser('infsa_eval', 'Judge image classifiers and their attention maps on ImageNet, ImageNet-V2 or the mini data.', _EXAMPLES)
-    p.add_argument('--weights', nargs='+', default=[], metavar='FILE', help='weights; those of infsa_train say which model they are of')
-    p.add_argument('--model', nargs='+', default=[], dest='models', metavar='NAME[=FILE]', help='name for create_model, timm:NAME or torchvision:NAME; random weights without a file, NAME= beside --weights')
+# %% ../../nbs/7_evaluation/78_evaluate.ipynb #5210f67e
+def _add_models(p):
+    p.add_argument('--weights', nargs='+', default=[], metavar='FILE',
+                   help='weights; those of infsa_train say which model they are of')
+    p.add_argument('--model', nargs='+', default=[], dest='models', metavar='NAME[=FILE]',
+                   help='name for create_model, timm:NAME or torchvision:NAME; random weights '
+                   'without a file, NAME= beside --weights')
     p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
     p.add_argument('--v2', help='ImageNet-V2: the folder of one of its sets, or of all three')
+
+def _add_maps(p):
     p.add_argument('--boxes', action='store_true', help='score attention maps against boxes')
-    p.add_argument('--curves', nargs='*', metavar='MAP', help='score by removing patches; without names the first map of each model and the controls; "all" for all')
-    p.add_argument('--maps', nargs='+', metavar='KIND', help='maps to score, such as weights, received, class_token, rollout; default all that a model has')
-    p.add_argument('--blacklist', metavar='FILE', help='with --boxes: validation images with poor boxes, a number a line; scores are given with and without them')
-    p.add_argument('--images', type=int, help='images for maps, evenly drawn; 0 for all; default 500')
+    p.add_argument('--curves', nargs='*', metavar='MAP',
+                   help='score by removing patches; without names the first map of each model and '
+                   'the controls; "all" for all')
+    p.add_argument('--maps', nargs='+', metavar='KIND',
+                   help='maps to score, such as weights, received, class_token, rollout; default '
+                   'all that a model has')
+    p.add_argument('--blacklist', metavar='FILE',
+                   help='with --boxes: validation images with poor boxes, a number a line; scores '
+                   'are given with and without them')
+    p.add_argument('--images', type=int,
+                   help='images for maps, evenly drawn; 0 for all; default 500')
     p.add_argument('--steps', type=int, help='steps of removal, with --curves; default 10')
-    p.add_argument('--baseline', choices=list(BASELINES), help='what replaces patches, with --curves; default mean')
-    p.add_argument('--score', choices=SCORE_KINDS, help='what falls when patches are removed, with --curves; default probability')
-    p.add_argument('--img-size', type=int, help='side of the images, pixels; default as each model was made for')
-    p.add_argument('--crop-pct', type=float, help="share of the resized side that the crop keeps; default the model's own")
+    p.add_argument('--baseline', choices=list(BASELINES),
+                   help='what replaces patches, with --curves; default mean')
+    p.add_argument('--score', choices=SCORE_KINDS,
+                   help='what falls when patches are removed, with --curves; default probability')
+
+# %% ../../nbs/7_evaluation/78_evaluate.ipynb #5205f40d
+def _parser():
+    p = OneLineParser('infsa_eval',
+                      'Judge image classifiers and their attention maps on ImageNet, ImageNet-V2 '
+                      'or the mini data.', _EXAMPLES)
+    _add_models(p)
+    _add_maps(p)
+    p.add_argument('--img-size', type=int,
+                   help='side of the images, pixels; default as each model was made for')
+    p.add_argument('--crop-pct', type=float,
+                   help="share of the resized side that the crop keeps; default the model's own")
     p.add_argument('--bs', type=int, default=64, help='batch size; default 64')
     p.add_argument('--num-workers', type=int, help='decoding processes for accuracy')
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
     p.add_argument('--skip-bad', action='store_true', help='leave unreadable images out, counted')
-    p.add_argument('--seed', type=int, default=0, help='of random weights and random maps; default 0')
+    p.add_argument('--seed', type=int, default=0,
+                   help='of random weights and random maps; default 0')
     p.add_argument('--out', help='folder; default the next free one below runs/')
     p.add_argument('--force', action='store_true', help='overwrite a finished or interrupted run')
     return p
@@ -274,8 +384,13 @@ def main(argv:list|None=None # Arguments; the command line's if None
     args['curves'] = 'all' if named == ['all'] else named or named is not None
     with notes('infsa_eval'):
         try: found = evaluate(progress=sys.stdout.isatty(), **args)
-        except (ValueError, OSError, ImportError) as e: print(f'infsa_eval: {reason(e)}', file=sys.stderr); return 2
-        except KeyboardInterrupt: print('infsa_eval: interrupted before anything was measured', file=sys.stderr); return 130
+        except (ValueError, OSError, ImportError) as e:
+            print(f'infsa_eval: {reason(e)}', file=sys.stderr); return 2
+        except KeyboardInterrupt:
+            print('infsa_eval: interrupted before anything was measured', file=sys.stderr)
+            return 130
     if found['accuracy']: print(_accuracy_table(found['accuracy']).to_string(index=False))
-    print(('' if found['finished'] else 'interrupted; what was done is kept. ') + f'report.html, {"results" if found["finished"] else "interrupted"}.json, tables and pictures are in {found["out"]}')
+    print(('' if found['finished'] else 'interrupted; what was done is kept. ')
+          + f'report.html, {"results" if found["finished"] else "interrupted"}.json, tables and '
+          f'pictures are in {found["out"]}')
     return 0 if found['finished'] else 130

@@ -17,24 +17,30 @@ from torch import Tensor
 
 from .classifier import Classifier, check_finite, distinct_names, load_classifier
 from ..data.folders import try_read
-from ..maps.model import (attention_layers, attention_maps, check_tokens, layer_numbers, map_names, overlay,
-                        plot_heads)
+from ..maps.model import (attention_layers, attention_maps, check_tokens, layer_numbers,
+                              map_names, overlay, plot_heads)
 from .report import Picture, html_page
 from ..plotting import png_bytes
-from ..command import OneLineParser, environment, no_interrupt, notes, one_of, reason, run_folder
+from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, reason,
+                           run_folder)
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #8b331265
 def read_crops(files:list, # Image files
                clf:Classifier, # Says how images are cropped
               )->list: # A (3, img_size, img_size) uint8 tensor for each file
-    "Images as the model is fed them, before normalising; a `ValueError` names the first file that cannot be read."
+    """Images as the model is fed them, before normalising; a `ValueError` names the first file that
+    cannot be read."""
     if not files: raise ValueError('images must not be empty')
     transform, crops, bad = clf.transform(), [], []
-    for f in files: bad.append((f, x)) if isinstance(x := try_read(f), Exception) else crops.append(transform(x))
+    for f in files:
+        (bad.append((f, x)) if isinstance(x := try_read(f), Exception)
+         else crops.append(transform(x)))
     if not bad: return crops
-    (file, e), others = bad[0], f' ({len(bad)} of {len(files)} images cannot be read)' if len(bad) > 1 else ''
+    (file, e), others = (bad[0], f' ({len(bad)} of {len(files)} images cannot be read)'
+                         if len(bad) > 1 else '')
     said = f'{file}: {e.strerror}' if isinstance(e, OSError) else str(e)
-    if Path(file).is_dir(): said = f'{file}: is a folder; give the image files in it, such as {Path(file)/"*.jpg"}'
+    if Path(file).is_dir():
+        said = f'{file}: is a folder; give the image files in it, such as {Path(file)/"*.jpg"}'
     raise ValueError(said + others) from e
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #f5bc997a
@@ -43,19 +49,25 @@ def top_classes(clf:Classifier, # Says how the crop is normalised
                 top:int=5, # Rows at most
                 image=None, # What an error calls the image, such as its file; None: by number
                )->pd.DataFrame: # With columns rank, class, name and probability
-    "The most probable classes of an image, the first one first; `ValueError` for logits not finite."
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1: raise ValueError(f'top must be a whole number, at least 1, got {top!r}')
+    """The most probable classes of an image, the first one first; `ValueError` for logits not
+    finite."""
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise ValueError(f'top must be a whole number, at least 1, got {top!r}')
     z = clf(clf.normalize(crop)[None]).float().cpu()
     check_finite(z, None if image is None else [image])
     p, names = z[0].softmax(-1), distinct_names(clf.names, clf.vocab) if clf.names else None
     values, index = (o.tolist() for o in p.topk(min(top, len(p))))
-    return pd.DataFrame({'rank': range(1, len(index) + 1), 'class': [clf.vocab[i] if clf.vocab else i for i in index],
+    return pd.DataFrame({'rank': range(1, len(index) + 1),
+                         'class': [clf.vocab[i] if clf.vocab else i for i in index],
                          'name': [names[i] if names else '' for i in index], 'probability': values})
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #d597253e
-SAYS = dict(weights='what the layer takes from each patch, by one set of weights for all tokens', received='what each layer takes from each patch, added up over all tokens',
-            centrality='what the layer takes from each patch through all hops', perron='where endless walks on the graph of the layer gather',
-            class_token='what the class token takes from each patch', rollout='what the class token takes from each patch through this and all layers below')
+SAYS = dict(weights='what the layer takes from each patch, by one set of weights for all tokens',
+            received='what each layer takes from each patch, added up over all tokens',
+            centrality='what the layer takes from each patch through all hops',
+            perron='where endless walks on the graph of the layer gather',
+            class_token='what the class token takes from each patch',
+            rollout='what the class token takes from each patch through this and all layers below')
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #ea547fc0
 def model_label(clf:Classifier # The model
@@ -69,7 +81,8 @@ def _headline(fig, text):
     fig.set_size_inches(max(w, 3.4), h + 0.16*len(lines))
     fig.suptitle('\n'.join(lines), fontsize=9)
 
-def _range(m): return f'{100*float(m.min())/float(m.max()):.0f}–100 %' if m.max() > 0 else 'no weight'
+def _range(m):
+    return f'{100*float(m.min())/float(m.max()):.0f}–100 %' if m.max() > 0 else 'no weight'
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #518bffe4
 def map_figure(crop:Tensor, # (3, img_size, img_size) uint8
@@ -80,42 +93,58 @@ def map_figure(crop:Tensor, # (3, img_size, img_size) uint8
     "The crop, and each layer's map over it."
     columns = min(3, 1 + len(maps))
     rows = -(-(1 + len(maps))//columns)
-    fig, axs = plt.subplots(rows, columns, figsize=(1.7*columns, 1.85*rows + 0.1), squeeze=False, layout='constrained')
+    fig, axs = plt.subplots(rows, columns, figsize=(1.7*columns, 1.85*rows + 0.1), squeeze=False,
+                            layout='constrained')
     _headline(fig, title)
     axs.flat[0].imshow(crop.movedim(0, -1))
     axs.flat[0].set_title('as cropped', fontsize=8)
-    for ax, m, l in zip(axs.flat[1:], maps, layers): overlay(crop, m, ax).set_title(f'layer {l + 1}, {_range(m)}', fontsize=8)
+    for ax, m, l in zip(axs.flat[1:], maps, layers):
+        overlay(crop, m, ax).set_title(f'layer {l + 1}, {_range(m)}', fontsize=8)
     for ax in axs.flat: ax.set(xticks=[], yticks=[])
     for ax in axs.flat[1 + len(maps):]: ax.axis('off')
     return fig
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #ab5389db
-_SCALE = 'The colour, from dark violet to pale yellow, is the weight; light and dark also come from the image below. Each map has its own scale: its largest weight is pale yellow.'
+_SCALE = (
+    'The colour, from dark violet to pale yellow, is the weight; light and dark also come from '
+          'the image below. Each map has its own scale: its largest weight is pale yellow.')
 
+# %% ../../nbs/7_evaluation/73_explain.ipynb #90de40c9
 def image_pictures(clf:Classifier, # The model
                    crop:Tensor, # (3, img_size, img_size) uint8
                    name:str, # Of the image, for the captions
-                   kind:str|None=None, # A key of `SAYS` that the model has; None: the crop without maps
+                   # A key of `SAYS` that the model has; None: the crop without maps
+                   kind:str|None=None,
                    layers=None, # Numbers of layers from 0, or one; None: all
                    heads:bool=False, # Whether every head is drawn too
                   )->dict: # `Picture` by what it shows: "maps", and "heads"
     "The maps of an image over it, each picture with the words that say which map it is."
     label = model_label(clf)
-    if kind is None: return dict(maps=Picture(map_figure(crop, [], [], label), f'{name} as cropped for {label}, without maps.'))
+    if kind is None:
+        return dict(maps=Picture(map_figure(crop, [], [], label),
+                                 f'{name} as cropped for {label}, without maps.'))
     x = clf.normalize(crop).to(next(clf.model.parameters()).device)
     chosen = layer_numbers(layers, len(attention_layers(clf.model)))
-    told = f'layer{"s" if len(chosen) > 1 else ""} {", ".join(str(l + 1) for l in chosen)} of {label}'
-    fig = map_figure(crop, attention_maps(clf.model, x[None], kind, chosen)[0], chosen, f'{label}\nmap "{kind}", mean over heads')
-    out = dict(maps=Picture(fig, f'{name} as cropped, and over it the map "{kind}" of {told}, mean over heads: {SAYS[kind]}. {_SCALE} Percentages are the least weight of a layer and its largest, as shares of the largest.'))
+    told = (
+        f'layer{"s" if len(chosen) > 1 else ""} {", ".join(str(l + 1) for l in chosen)} of {label}')
+    fig = map_figure(crop, attention_maps(clf.model, x[None], kind, chosen)[0], chosen,
+                     f'{label}\nmap "{kind}", mean over heads')
+    out = dict(maps=Picture(fig, f'{name} as cropped, and over it the map "{kind}" of {told}, mean '
+                            f'over heads: {SAYS[kind]}. {_SCALE} Percentages are the least weight '
+                            'of a layer and its largest, as shares of the largest.'))
     if heads:
         fig = plot_heads(clf.model, x, kind, chosen)[0, 0].figure
         _headline(fig, f'{label}\nmap "{kind}"')
-        out['heads'] = Picture(fig, f'{name} and the map "{kind}" of every head (columns) of {told} (rows). {_SCALE} A cell without colour is a head that gives no weight to any patch.')
+        out['heads'] = Picture(fig,
+                               f'{name} and the map "{kind}" of every head (columns) of {told} '
+                               f'(rows). {_SCALE} A cell without colour is a head that gives no '
+                               'weight to any patch.')
     return out
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #39332f28
 def _plan(clf, kind, layers, heads):
-    "The map to draw and the reason if there is none; raises `ValueError` for what was asked for and cannot be."
+    """The map to draw and the reason if there is none; raises `ValueError` for what was asked for
+    and cannot be."""
     try:
         usual = map_names(clf.model)[0]
         device = next(clf.model.parameters()).device
@@ -124,7 +153,8 @@ def _plan(clf, kind, layers, heads):
         if kind or layers is not None or heads: raise
         return None, str(e)
     kind = one_of('kind', kind or usual, SAYS)
-    if heads and kind == 'rollout': raise ValueError("heads must be left out for kind 'rollout', which is a mean over heads")
+    if heads and kind == 'rollout':
+        raise ValueError("heads must be left out for kind 'rollout', which is a mean over heads")
     return kind, None
 
 _PICTURES = '*.maps.png', '*.heads.png'
@@ -132,7 +162,9 @@ _PICTURES = '*.maps.png', '*.heads.png'
 def _clear(out):
     "Makes the folder `out`, without what earlier explanations left in it."
     out.mkdir(parents=True, exist_ok=True)
-    for f in (out/'explain.html', out/'predictions.csv', *(f for p in _PICTURES for f in out.glob(p))): f.unlink(missing_ok=True)
+    for f in (out/'explain.html', out/'predictions.csv',
+              *(f for p in _PICTURES for f in out.glob(p))):
+        f.unlink(missing_ok=True)
 
 def _save_pictures(out, stem, drawn):
     "Writes {what: (PNG bytes, text)} as files, and returns pictures of the files."
@@ -142,84 +174,130 @@ def _save_pictures(out, stem, drawn):
 # %% ../../nbs/7_evaluation/73_explain.ipynb #cf1f17ca
 _EQUAL = 'all classes are equally probable, so their order means nothing'
 
-def _level(clf, table): return clf.num_classes > 1 and table.probability[0]*clf.num_classes < 1 + 1e-6  # the largest is no more than the mean
+# the largest is no more than the mean
+def _level(clf, table):
+    return clf.num_classes > 1 and table.probability[0]*clf.num_classes < 1 + 1e-6
 
 def _answer(clf, file, table):
     "The answer as a line of text."
-    return f'{file}: ' + '; '.join(f'{r.name or r._2} {r.probability:.1%}' for r in table.head(3).itertuples()) + (f' ({_EQUAL})' if _level(clf, table) else '')
+    return (f'{file}: '
+            + '; '.join(f'{r.name or r._2} {r.probability:.1%}' for r in table.head(3).itertuples())
+            + (f' ({_EQUAL})' if _level(clf, table) else ''))
 
 def _settings(clf, kind, note, command):
     "What explanations were made with, as a table."
-    rows = dict(model=clf.name, weights=clf.weights or 'random weights', images=f'{clf.img_size} x {clf.img_size} pixels, centre crop of {100*clf.crop_pct:.3g} % of the shorter side, {clf.interpolation}',
-                map=f'{kind}: {SAYS[kind]}' if kind else f'none: {note}', command=command, **{k: v for k, v in environment().items() if k in ('infsa', 'torch', 'commit')})
+    rows = dict(model=clf.name, weights=clf.weights or 'random weights',
+                images=f'{clf.img_size} x {clf.img_size} pixels, centre crop of '
+                f'{100*clf.crop_pct:.3g} % of the shorter side, {clf.interpolation}',
+                map=f'{kind}: {SAYS[kind]}' if kind else f'none: {note}', command=command,
+                **{k: v for k, v in environment().items() if k in ('infsa', 'torch', 'commit')})
     return pd.DataFrame([(k, v) for k, v in rows.items() if v], columns=['what', 'value'])
 
+# %% ../../nbs/7_evaluation/73_explain.ipynb #1f4ab142
 def _save_page(out, clf, done, total, note, settings):
     "Writes the predictions of all images that are done, and the page."
-    table = pd.concat([d['table'].assign(image=d['image'], picture=d['picture'], model=clf.name, weights=clf.weights or 'random weights') for d in done])
-    table[['image', 'rank', 'class', 'name', 'probability', 'model', 'weights', 'picture']].to_csv(out/'predictions.csv', index=False)
-    sections = {d['heading']: [d['table'].assign(probability=[f'{p:.1%}' for p in d['table'].probability]), *([_EQUAL.capitalize() + '.'] if _level(clf, d['table']) else []), *d['pictures']] for d in done}
-    lead = f'{clf!r}.' + (f' Interrupted: {len(done)} of {total} images are here.' if len(done) < total else '') + (f' Predictions only, no maps: {note}.' if note else '')
-    (out/'explain.html').write_text(html_page('What the model sees', lead, {**sections, 'How this was made': [settings]}), encoding='utf-8')
+    table = pd.concat([d['table'].assign(image=d['image'], picture=d['picture'], model=clf.name,
+                                         weights=clf.weights or 'random weights') for d in done])
+    table[['image', 'rank', 'class', 'name', 'probability', 'model', 'weights',
+           'picture']].to_csv(out/'predictions.csv', index=False)
+    sections = {d['heading']: [d['table'].assign(probability=[f'{p:.1%}'
+        for p in d['table'].probability]),
+                               *([_EQUAL.capitalize() + '.'] if _level(clf, d['table']) else []),
+                               *d['pictures']] for d in done}
+    lead = (f'{clf!r}.'
+            + (f' Interrupted: {len(done)} of {total} images are here.' if len(done) < total
+               else '') + (f' Predictions only, no maps: {note}.' if note else ''))
+    (out/'explain.html').write_text(html_page('What the model sees', lead,
+                                              {**sections, 'How this was made': [settings]}),
+                                    encoding='utf-8')
     return table
+
+# %% ../../nbs/7_evaluation/73_explain.ipynb #215f9a7e
+def _explained(clf, files, crops, out, kind, layers, top, heads, done, tell):
+    "Explains one image after the other; what is whole is in the list `done`."
+    tables = [top_classes(clf, crop, top, file) for file, crop in zip(files, crops)]
+    for n, (file, crop, table) in enumerate(zip(files, crops, tables), 1):
+        stem = f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
+        made = image_pictures(clf, crop, file.name, kind, layers, heads)
+        drawn = {what: (png_bytes(p.figure), p.text) for what, p in made.items()}
+        with no_interrupt():  # all pictures of an image or none
+            if not done: _clear(out)
+            pictures = _save_pictures(out, stem, drawn)
+            done.append(dict(image=str(file), heading=f'{n}. {file.name}', table=table,
+                             picture=f'{stem}.maps.png', pictures=pictures))
+        if tell: tell(_answer(clf, file, table))
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #c403a601
 def explain(images:list, # Files
             clf:Classifier, # From `load_classifier`
             out=None, # Folder; None: the next free one below `runs/`
-            kind:str|None=None, # Map, a key of `SAYS` that the model has; None: the first one of `map_names`
+            kind:str|None=None, # Map, a key of `SAYS`; None: the first of `map_names`
             layers=None, # Numbers of layers from 0, or one; None: all
             top:int=5, # Classes shown at most
             heads:bool=False, # Whether every head is drawn too
             force:bool=False, # Overwrite earlier explanations
             tell=None, # Called with a line of text after each image
             command:str|None=None, # Written down, if given
-           )->dict: # out, finished, numbers of images and pictures that are done, predictions (DataFrame), note (why there are no maps)
-    """Leave pictures, predictions.csv and explain.html in a folder; Ctrl-C keeps the images that are done.
+           )->dict: # out, finished, images and pictures (numbers), predictions (DataFrame), note
+    """Leave pictures, predictions.csv and explain.html in a folder; Ctrl-C keeps what is done.
 
-    Raises `ValueError` or `OSError` for what cannot be read or drawn, before anything is written."""
+    Raises `ValueError` or `OSError` for what cannot be drawn, before anything is written."""
     files, crops, done = [Path(f) for f in images], read_crops(images, clf), []
     kind, note = _plan(clf, kind, layers, heads)
     out = run_folder(out, 'explain', force, ('explain.html',))
-    try:
-        tables = [top_classes(clf, crop, top, file) for file, crop in zip(files, crops)]
-        for n, (file, crop, table) in enumerate(zip(files, crops, tables), 1):
-            stem = f'{n:0{len(str(len(files)))}}_{file.stem[:100]}'
-            drawn = {what: (png_bytes(p.figure), p.text) for what, p in image_pictures(clf, crop, file.name, kind, layers, heads).items()}
-            with no_interrupt():  # all pictures of an image or none
-                if not done: _clear(out)
-                done.append(dict(image=str(file), heading=f'{n}. {file.name}', picture=f'{stem}.maps.png', table=table, pictures=_save_pictures(out, stem, drawn)))
-            if tell: tell(_answer(clf, file, table))
+    try: _explained(clf, files, crops, out, kind, layers, top, heads, done, tell)
     except KeyboardInterrupt: pass
-    with no_interrupt(): predictions = _save_page(out, clf, done, len(files), note, _settings(clf, kind, note, command)) if done else None
-    return dict(out=str(out), finished=len(done) == len(files), images=len(done), pictures=sum(len(d['pictures']) for d in done), predictions=predictions, note=note)
+    with no_interrupt():
+        settings = _settings(clf, kind, note, command)
+        predictions = _save_page(out, clf, done, len(files), note, settings) if done else None
+    return dict(out=str(out), finished=len(done) == len(files), images=len(done),
+                pictures=sum(len(d['pictures']) for d in done), predictions=predictions, note=note)
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #03b6ab31
 _EXAMPLES = '''examples:
   infsa_explain photo.jpg --weights runs/infvit_mini_linear-seed42/model.safetensors
-  infsa_explain *.jpg --weights model.safetensors --layers 1,-1 --heads      first and last layer, and their heads
+  infsa_explain *.jpg --weights model.safetensors --layers 1,-1 --heads
+      first and last layer, and their heads
   infsa_explain photo.jpg --weights deit.pth --model timm:deit_tiny_patch16_224 --kind rollout
-  infsa_explain photo.jpg --model torchvision:vit_b_16                       random weights, to see what maps look like
-exit codes: 0 done, 2 wrong arguments, images or weights, 130 interrupted (images that were done are kept)'''
+  infsa_explain photo.jpg --model torchvision:vit_b_16
+      random weights, to see what maps look like
+exit codes: 0 done, 2 wrong arguments, images or weights, 130 interrupted (what was done is kept)'''
 
 def _layer_numbers(text):
     try: numbers = [int(o) for o in text.split(',')]
     except ValueError: numbers = [0]
-    if 0 in numbers: raise ArgumentTypeError(f'expected numbers of layers, the first is 1 and the last -1, such as 1,4 or =-1,1, got {text!r}')
+    if 0 in numbers:
+        raise ArgumentTypeError('expected numbers of layers, the first is 1 and the last -1, '
+                                f'such as 1,4 or =-1,1, got {text!r}')
     return numbers
 
+# %% ../../nbs/7_evaluation/73_explain.ipynb #fedd19b5
 def _parser():
-    p = OneLineParser('infsa_explain', 'Show what a model answers on images, and where its layers look.', _EXAMPLES)
-    p.add_argument('images', nargs='+', metavar='IMAGE', help='image files; a rotation noted by a camera (EXIF) is not applied')
-    p.add_argument('--weights', metavar='FILE', help='of infsa_train (model.safetensors), or of timm or torchvision (.safetensors, .pth) with --model')
-    p.add_argument('--model', metavar='NAME', help='name of an InfViT, timm:NAME or torchvision:NAME; needed where the weights do not say it, alone for random weights')
-    p.add_argument('--kind', help=f'map, of those that the model has: {", ".join(SAYS)}; default its first: weights (linear), received (pure), centrality (multihop, kernel), class_token (softmax)')
-    p.add_argument('--layers', type=_layer_numbers, metavar='N,N', help='numbers of layers from 1, or from the end, -1 is the last; a list that starts with a minus needs =: --layers=-1,1; default all')
+    p = OneLineParser('infsa_explain',
+                      'Show what a model answers on images, and where its layers look.', _EXAMPLES)
+    p.add_argument('images', nargs='+', metavar='IMAGE',
+                   help='image files; a rotation noted by a camera (EXIF) is not applied')
+    p.add_argument('--weights', metavar='FILE',
+                   help='of infsa_train (model.safetensors), or of timm or torchvision '
+                   '(.safetensors, .pth) with --model')
+    p.add_argument('--model', metavar='NAME',
+                   help='name of an InfViT, timm:NAME or torchvision:NAME; needed where the '
+                   'weights do not say it, alone for random weights')
+    p.add_argument('--kind',
+                   help=f'map, of those that the model has: {", ".join(SAYS)}; default its first: '
+                   'weights (linear), received (pure), centrality (multihop, kernel), '
+                   'class_token (softmax)')
+    p.add_argument('--layers', type=_layer_numbers, metavar='N,N',
+                   help='numbers of layers from 1, or from the end, -1 is the last; a list that '
+                   'starts with a minus needs =: --layers=-1,1; default all')
     p.add_argument('--heads', action='store_true', help='draw every head too')
     p.add_argument('--top', type=int, default=5, metavar='N', help='classes shown; default 5')
-    p.add_argument('--img-size', type=int, metavar='N', help='side of the images, pixels; default as the model was made for')
-    p.add_argument('--crop-pct', type=float, metavar='X', help="share of the resized side that the crop keeps; default the model's own")
-    p.add_argument('--seed', type=int, metavar='N', help='of random weights, without --weights; default 0')
+    p.add_argument('--img-size', type=int, metavar='N',
+                   help='side of the images, pixels; default as the model was made for')
+    p.add_argument('--crop-pct', type=float, metavar='X',
+                   help="share of the resized side that the crop keeps; default the model's own")
+    p.add_argument('--seed', type=int, metavar='N',
+                   help='of random weights, without --weights; default 0')
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
     p.add_argument('--out', metavar='DIR', help='folder; default the next free one below runs/')
     p.add_argument('--force', action='store_true', help='overwrite earlier explanations')
@@ -229,20 +307,27 @@ def _parser():
 def _from_one(numbers, clf):
     "Numbers of layers from 0 for those from 1."
     depth = len(attention_layers(clf.model))
-    if bad := [n for n in numbers if abs(n) > depth]: raise ValueError(f'layers must be numbers from 1 to {depth}, or -1 to -{depth} from the end, got {bad[0]}')
+    if bad := [n for n in numbers if abs(n) > depth]:
+        raise ValueError(f'layers must be numbers from 1 to {depth}, or -1 to -{depth} from the '
+                         f'end, got {bad[0]}')
     return [n - 1 if n > 0 else n for n in numbers]
 
 def _classifier(model, weights, seed, **options):
-    if weights and seed is not None: raise ValueError('seed is for random weights and must be left out with --weights')
+    if weights and seed is not None:
+        raise ValueError('seed is for random weights and must be left out with --weights')
     if model or weights: return load_classifier(model, weights, seed=seed or 0, **options)
     there = sorted(Path('runs').glob('*/model.safetensors'), key=lambda f: f.stat().st_mtime)
-    raise ValueError('weights are missing: give --weights FILE, such as the model.safetensors that infsa_train leaves in its folder below runs/'
-                     + (f' (the newest here is {there[-1]})' if there else '') + '; --model NAME alone shows random weights')
+    raise ValueError(
+        'weights are missing: give --weights FILE, such as the model.safetensors that infsa_train '
+                     'leaves in its folder below runs/'
+                     + (f' (the newest here is {there[-1]})' if there else '')
+                     + '; --model NAME alone shows random weights')
 
 def _run(argv):
     args = vars(_parser().parse_intermixed_args(argv))  # images before and after options
     command = shlex.join(['infsa_explain', *(sys.argv[1:] if argv is None else argv)])
-    clf = _classifier(**{k: args.pop(k) for k in ('model', 'weights', 'img_size', 'crop_pct', 'seed', 'device')})
+    clf = _classifier(**{k: args.pop(k)
+                         for k in ('model', 'weights', 'img_size', 'crop_pct', 'seed', 'device')})
     if args['layers']: args['layers'] = _from_one(args['layers'], clf)
     print(clf, flush=True)
     return explain(**args, clf=clf, tell=lambda line: print(line, flush=True), command=command)
@@ -253,10 +338,14 @@ def main(argv:list|None=None # Arguments; the command line's if None
     "The command `infsa_explain`."
     with notes('infsa_explain'):
         try: made = _run(argv)
-        except (ValueError, OSError) as e: print(f'infsa_explain: {reason(e)}', file=sys.stderr); return 2
+        except (ValueError, OSError) as e:
+            print(f'infsa_explain: {reason(e)}', file=sys.stderr); return 2
         except KeyboardInterrupt: made = dict(images=0, finished=False)
-    if not made['images']: print('infsa_explain: interrupted before anything was written', file=sys.stderr); return 130
-    if made['note']: print(f'infsa_explain: note: predictions only, no maps: {made["note"]}', file=sys.stderr)
+    if not made['images']:
+        print('infsa_explain: interrupted before anything was written', file=sys.stderr); return 130
+    if made['note']:
+        print(f'infsa_explain: note: predictions only, no maps: {made["note"]}', file=sys.stderr)
     print(('' if made['finished'] else 'interrupted; what was done is kept. ')
-          + f'explain.html, predictions.csv and {made["pictures"]} picture{"s" if made["pictures"] > 1 else ""} are in {made["out"]}')
+          + f'explain.html, predictions.csv and {made["pictures"]} '
+          f'picture{"s" if made["pictures"] > 1 else ""} are in {made["out"]}')
     return 0 if made['finished'] else 130

@@ -21,46 +21,57 @@ from .boxes import box_masks, count_cases, warn_of_cases
 from .classifier import Classifier
 from ..command import one_of
 from ..data.folders import Layout
-from ..maps.model import (attention_layers, attention_maps, check_tokens, layer_numbers, map_names,
-                        patch_grid)
-from .metrics import (BASELINES, SCORE_KINDS, area_over, area_under, average_precision, chance, label_score, perturbation_curve,
-                           pointing_hits, roc_auc, step_shares)
+from ..maps.model import (attention_layers, attention_maps, check_tokens, layer_numbers,
+                              map_names, patch_grid)
+from .metrics import (BASELINES, SCORE_KINDS, area_over, area_under,
+                                      average_precision, chance, label_score, perturbation_curve,
+                                      pointing_hits, roc_auc, step_shares)
 from ..command import show_progress
 
 # %% ../../nbs/7_evaluation/76_map_scores.ipynb #007837fd
 CONTROLS = 'random', 'brightness', 'centre'
 
 def image_name(file)->str: # File of an image
-    "Folder and name of an image: the same in every copy of a data set, and in the tables of two models."
+    """Folder and name of an image: the same in every copy of a data set, and in the tables of two
+    models."""
     return '/'.join(Path(file).parts[-2:])
 
-def _seeds(what, files, seed): return [crc32(f'{what} {seed} {image_name(f)}'.encode()) for f in files]
+def _seeds(what, files, seed):
+    return [crc32(f'{what} {seed} {image_name(f)}'.encode()) for f in files]
 
 def control_maps(images:Tensor, # (B, 3, H, W) uint8 crops
                  grid:tuple, # (rows, columns) of patches
                  seeds:list, # Of the random maps, one for each image
                 )->dict: # Name in `CONTROLS` -> (B, rows, columns) float32
-    "Maps that know nothing of a model: random, mean brightness, and less the further from the centre."
-    luck = torch.stack([torch.rand(grid, generator=torch.Generator().manual_seed(s)) for s in seeds])
+    """Maps that know nothing of a model: random, mean brightness, and less the further from the
+    centre."""
+    luck = torch.stack([torch.rand(grid, generator=torch.Generator().manual_seed(s))
+                        for s in seeds])
     y, x = ((torch.arange(n) + 0.5)/n - 0.5 for n in grid)
     centre = -(y[:, None]**2 + x**2)
     bright = F.adaptive_avg_pool2d(images.float().mean(1), grid)
-    return {n: s.to(images.device) for n, s in zip(CONTROLS, (luck, bright, centre.expand_as(luck)))}
+    return {n: s.to(images.device)
+            for n, s in zip(CONTROLS, (luck, bright, centre.expand_as(luck)))}
 
 # %% ../../nbs/7_evaluation/76_map_scores.ipynb #c5f6f5b8
 def _device(clf): return next((p.device for p in clf.model.parameters()), torch.device('cpu'))
 
 def _on_show(clf, image, kinds, layers):
-    "(names of maps, numbers of layers, grid of patches) of a model; no names, and a warning, where it has nothing to show."
+    """(names of maps, numbers of layers, grid of patches) of a model; no names, and a warning,
+    where it has nothing to show."""
     wanted = [kinds] if isinstance(kinds, str) else kinds
-    names, grid = [], (min((n for n in range(1, clf.img_size + 1) if clf.img_size % n == 0), key=lambda n: abs(n - 14)),)*2
+    names, grid = ([],
+                   (min((n for n in range(1, clf.img_size + 1) if clf.img_size % n == 0),
+                        key=lambda n: abs(n - 14)),)*2)
     try:
         depth, grid = len(attention_layers(clf.model)), patch_grid(clf.model, image)[0]
         names = map_names(clf.model)
     except ValueError as e:
         if wanted is not None: raise
         warnings.warn(f'{clf.name}: only controls are scored: {e}')
-    if any(clf.img_size % n for n in grid): raise ValueError(f'img_size {clf.img_size} of {clf.name} must be a multiple of its patches, got {grid[0]} x {grid[1]} patches')
+    if any(clf.img_size % n for n in grid):
+        raise ValueError(f'img_size {clf.img_size} of {clf.name} must be a multiple of its '
+                         f'patches, got {grid[0]} x {grid[1]} patches')
     if wanted is not None: names = [one_of(f'kinds ({clf.name})', k, names) for k in wanted]
     try:
         if names: check_tokens(clf.model, image)
@@ -77,11 +88,14 @@ def _with_curves(curves, kinds, layers, who=''):
     if len(curves) > 1 and 'all' in curves: raise ValueError("curves: 'all' must stand alone")
     for c in curves:
         one_of(f'curves{who}', c if isinstance(c, str) else c[0], [*kinds, *CONTROLS])
-        if c not in every and not isinstance(c, str): raise ValueError(f'curves: {c[0]!r} has no layer {c[1]} here; choose among {[l for k, l in every if k == c[0]]}')
+        if c not in every and not isinstance(c, str):
+            raise ValueError(f'curves: {c[0]!r} has no layer {c[1]} here; choose among '
+                             f'{[l for k, l in every if k == c[0]]}')
     return [m for m in every if m in curves or m[0] in curves]
 
 def _reusing(score, known, steps):
-    "`score` for one curve; what it gives for the first and the last image is kept in `known`, since they are the same in every curve."
+    """`score` for one curve; what it gives for the first and the last image is kept in `known`,
+    since they are the same in every curve."""
     calls = count()
     def scored(images):
         k = next(calls)
@@ -96,9 +110,12 @@ def maps_to_score(clf:Classifier, # Its model in evaluation mode
                   layers=None, # Numbers of layers from 0, or one; None: all
                   curves=True, # As of `map_quality`
                   steps:int=10, # Of a curve, from 1 to the number of patches
-                 )->tuple: # Names, numbers of layers, (rows, columns) of patches, and (map, layer) of those with curves
-    "What `map_quality` scores of a model; raises `ValueError` for what the model does not have, without an image."
-    kinds, layers, grid = _on_show(clf, torch.zeros(1, 3, clf.img_size, clf.img_size, device=_device(clf)), kinds, layers)
+                 )->tuple: # Names, layers, (rows, columns) of patches, (map, layer) with curves
+    """What `map_quality` scores of a model; raises `ValueError` for what the model does not have,
+    without an image."""
+    kinds, layers, grid = _on_show(clf,
+                                   torch.zeros(1, 3, clf.img_size, clf.img_size,
+                                               device=_device(clf)), kinds, layers)
     curves = _with_curves(curves, kinds, layers, f' ({clf.name})')
     if curves: step_shares(math.prod(grid), steps)
     return kinds, layers, grid, curves
@@ -118,37 +135,49 @@ class _Plan(NamedTuple):
 
 def _all_maps(clf, batch, plan, x):
     "{(map, layer): (B, rows, columns)} of a batch."
-    maps = {(k, l): s for k in plan.kinds for l, s in zip(plan.layers, attention_maps(clf.model, x, k, plan.layers).unbind(1))}
-    controls = control_maps(batch.images.to(x.device), plan.grid, _seeds('random', [f for f, _ in batch.items], plan.seed))
+    maps = {(k, l): s for k in plan.kinds
+            for l, s in zip(plan.layers, attention_maps(clf.model, x, k, plan.layers).unbind(1))}
+    controls = control_maps(batch.images.to(x.device), plan.grid,
+                            _seeds('random', [f for f, _ in batch.items], plan.seed))
     return maps | {(k, None): s for k, s in controls.items()}
 
 def _box_scores(s, masks):
     "Scores (B,) of maps (B, rows, columns) on masks (B, H, W); NaN where a mask is empty."
-    on_pixels = s.repeat_interleave(masks.shape[1]//s.shape[1], 1).repeat_interleave(masks.shape[2]//s.shape[2], 2)
+    on_pixels = s.repeat_interleave(masks.shape[1]//s.shape[1],
+                                    1).repeat_interleave(masks.shape[2]//s.shape[2], 2)
     share = chance(masks)
-    return dict(roc_auc=roc_auc(on_pixels, masks), average_precision=average_precision(on_pixels, masks),
-                pointing=pointing_hits(on_pixels, masks), chance=share.masked_fill(share == 0, torch.nan))
+    return dict(roc_auc=roc_auc(on_pixels, masks),
+                average_precision=average_precision(on_pixels, masks),
+                pointing=pointing_hits(on_pixels, masks),
+                chance=share.masked_fill(share == 0, torch.nan))
 
 # %% ../../nbs/7_evaluation/76_map_scores.ipynb #91c8e168
 def _curves(score, x, s, plan, known, base, seeds):
     "Points of both curves of maps (B, rows, columns): 'morf_0' and so on, (B,) each."
     found = {}
     for order in ('morf', 'lerf'):
-        curve = perturbation_curve(_reusing(score, known, plan.steps), x, s, order, plan.steps, base, seed=seeds)
+        curve = perturbation_curve(_reusing(score, known, plan.steps), x, s, order, plan.steps,
+                                   base, seed=seeds)
         found |= {f'{order}_{k}': point for k, point in enumerate(curve.unbind(1))}
     return found
 
 def _score_batch(clf, batch, plan):
     "Rows of a batch, image by image."
-    files, labels = [f for f, _ in batch.items], torch.tensor([y for _, y in batch.items], device=_device(clf))
+    files, labels = ([f for f, _ in batch.items],
+                     torch.tensor([y for _, y in batch.items], device=_device(clf)))
     x, masks = clf.normalize(batch.images.to(_device(clf))), batch.masks.to(_device(clf))
     seeds, known, rows = _seeds('ties', files, plan.seed), {}, []
-    base = BASELINES[plan.baseline](x, clf.mean, clf.std, seeds) if isinstance(plan.baseline, str) else plan.baseline
+    base = (BASELINES[plan.baseline](x, clf.mean, clf.std, seeds) if isinstance(plan.baseline, str)
+            else plan.baseline)
     for (name, layer), s in _all_maps(clf, batch, plan, x).items():
         row = _box_scores(s, masks) if plan.boxes else {}
-        if (name, layer) in plan.curves: row |= _curves(label_score(clf.model, labels, plan.score), x, s, plan, known, base, seeds)
-        head = dict(image=[image_name(f) for f in files], label=labels.cpu().numpy(), blacklisted=batch.cases.blacklisted.to_numpy(), map=name, layer=layer)
-        rows.append(pd.DataFrame(head | {k: v.cpu().numpy() for k, v in row.items()}).astype(dict(layer='Int64')))
+        if (name, layer) in plan.curves:
+            row |= _curves(label_score(clf.model, labels, plan.score), x, s, plan, known, base,
+                           seeds)
+        head = dict(image=[image_name(f) for f in files], label=labels.cpu().numpy(),
+                    blacklisted=batch.cases.blacklisted.to_numpy(), map=name, layer=layer)
+        rows.append(pd.DataFrame(head | {k: v.cpu().numpy() for k, v in row.items()})
+                    .astype(dict(layer='Int64')))
     return pd.concat(rows).sort_index(kind='stable')
 
 # %% ../../nbs/7_evaluation/76_map_scores.ipynb #13fe7756
@@ -160,23 +189,41 @@ def _add_areas(df, plan):
         done = df[points[0]].notna()
         curve = torch.tensor(df.loc[done, points].to_numpy())
         scaled = curve[:, 0].mean() > 0
-        if not scaled and order == 'morf': warnings.warn(f'morf_aoc and lerf_aoc are NaN: the mean score {plan.score!r} of intact images is {curve[:, 0].mean():.3g}, and nothing can be divided by it')
-        df.loc[done, f'{order}_aoc'] = area_over(curve, 'start', shares).numpy() if scaled else torch.nan
+        if not scaled and order == 'morf':
+            warnings.warn(f'morf_aoc and lerf_aoc are NaN: the mean score {plan.score!r} of '
+                          f'intact images is {curve[:, 0].mean():.3g}, and nothing can be divided '
+                          'by it')
+        df.loc[done, f'{order}_aoc'] = (area_over(curve, 'start', shares).numpy() if scaled
+                                        else torch.nan)
         df.loc[done, under] = area_under(curve, 'none', shares).numpy()
-    return df[[c for c in df if not c.startswith(('morf_', 'lerf_')) or c.endswith('_aoc')] + [f'{o}_{k}' for o in ('morf', 'lerf') for k in range(plan.steps + 1)]]
+    return df[[c for c in df if not c.startswith(('morf_', 'lerf_')) or c.endswith('_aoc')]
+              + [f'{o}_{k}' for o in ('morf', 'lerf') for k in range(plan.steps + 1)]]
 
+# %% ../../nbs/7_evaluation/76_map_scores.ipynb #5dbc82c4
 def _check(clf, layout, items, boxes, baseline, score, bs):
     "One clear error for what cannot work, before an image is read."
     if not items: raise ValueError('items is empty: no image to score')
-    if boxes and layout is None: raise ValueError('layout must be given, since it knows the boxes; or set boxes=False')
+    if boxes and layout is None:
+        raise ValueError('layout must be given, since it knows the boxes; or set boxes=False')
     one_of('score', score, SCORE_KINDS)
     if isinstance(baseline, str): one_of('baseline', baseline, BASELINES)
-    if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1: raise ValueError(f'bs={bs!r}: a whole number, at least 1')
-    if clf.model.training: raise ValueError(f'{clf.name} must be in eval mode; call clf.model.eval() first')
+    if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1:
+        raise ValueError(f'bs={bs!r}: a whole number, at least 1')
+    if clf.model.training:
+        raise ValueError(f'{clf.name} must be in eval mode; call clf.model.eval() first')
     i = next((i for i, (_, y) in enumerate(items) if not 0 <= y < clf.num_classes), None)
-    if i is not None: raise ValueError(f'items[{i}]: label {items[i][1]} of {items[i][0]} must lie in 0 to {clf.num_classes - 1}: {clf.name} has {clf.num_classes} classes')
+    if i is not None:
+        raise ValueError(f'items[{i}]: label {items[i][1]} of {items[i][0]} must lie in 0 to '
+                         f'{clf.num_classes - 1}: {clf.name} has {clf.num_classes} classes')
     names = pd.Series([image_name(f) for f, _ in items])
-    if names.duplicated().any(): raise ValueError(f'items holds {names[names.duplicated()].iloc[0]} twice')
+    if names.duplicated().any():
+        raise ValueError(f'items holds {names[names.duplicated()].iloc[0]} twice')
+
+# %% ../../nbs/7_evaluation/76_map_scores.ipynb #4cc144f6
+def _made_with(clf, items, plan):
+    return dict(model=clf.name, weights=str(clf.weights), images=len(items),
+                patches=list(plan.grid), score=plan.score, baseline=str(plan.baseline),
+                steps=plan.steps, seed=plan.seed)
 
 # %% ../../nbs/7_evaluation/76_map_scores.ipynb #e5c415eb
 def map_quality(clf:Classifier, # Its model in evaluation mode; it stays on its device
@@ -184,17 +231,18 @@ def map_quality(clf:Classifier, # Its model in evaluation mode; it stays on its 
                 items:list, # (file, label), a label being a place in the logits
                 kinds=None, # Names of maps in `MAPS`, or one; None: all that the model has
                 layers=None, # Numbers of layers from 0, or one; None: all
-                blacklist:set=(), # Numbers of validation images with poor boxes, from `read_blacklist`; they are marked
+                blacklist:set=(), # Numbers of images with poor boxes, from `read_blacklist`
                 boxes:bool=True, # Whether to score against boxes
-                curves=True, # Maps with curves: True, the first kind and the controls; False; 'all'; or names and (name, layer)
+                curves=True, # True: first kind and controls; False; 'all'; or names
                 steps:int=10, # Of a curve, from 1 to the number of patches
                 baseline='mean', # What replaces patches: a name in `BASELINES`, or a number
                 score:str='probability', # What falls, one of `SCORE_KINDS`
                 bs:int=64, # Images at a time; memory grows with it and not with the set
                 seed:int=0, # Of random maps, ties and noise
                 progress:bool=True, # Show a bar
-               )->pd.DataFrame: # A row for each image and map, image by image; `.attrs` says how it was made
-    "Scores all maps of a classifier and the controls; results do not depend on `bs`, those of `centrality` and `perron` but for their tolerance. An unreadable image is a `ValueError`."
+               )->pd.DataFrame: # A row for each image and map; `.attrs` says how it was made
+    """Scores all maps of a classifier and the controls; results do not depend on `bs`, those of
+    `centrality` and `perron` but for their tolerance. An unreadable image is a `ValueError`."""
     _check(clf, layout, items, boxes, baseline, score, bs)
     kinds, layers, grid, curves = maps_to_score(clf, kinds, layers, curves, steps)
     plan = _Plan(kinds, layers, grid, curves, boxes, steps, baseline, score, seed)
@@ -206,5 +254,5 @@ def map_quality(clf:Classifier, # Its model in evaluation mode; it stays on its 
     df, cases = pd.concat(rows, ignore_index=True), pd.concat(cases)
     if boxes: warn_of_cases(cases)
     if plan.curves: df = _add_areas(df, plan)
-    df.attrs = dict(model=clf.name, weights=str(clf.weights), images=len(items), patches=list(grid), score=score, baseline=str(baseline), steps=steps, seed=seed, cases=count_cases(cases))
+    df.attrs = _made_with(clf, items, plan) | dict(cases=count_cases(cases))
     return df

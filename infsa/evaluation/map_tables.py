@@ -20,13 +20,17 @@ from .map_scores import CONTROLS, control_maps, image_name, map_quality
 from .metrics import Interval, interval, paired_difference, step_shares
 
 # %% ../../nbs/7_evaluation/77_map_tables.ipynb #a26a0313
-_all_ = ['Boxed', 'box_masks', 'case_table', 'read_blacklist', 'CONTROLS', 'control_maps', 'image_name', 'map_quality']
+_all_ = ['Boxed', 'box_masks', 'case_table', 'read_blacklist', 'CONTROLS', 'control_maps',
+         'image_name', 'map_quality']
 
 # %% ../../nbs/7_evaluation/77_map_tables.ipynb #e41346e3
-SCORES = dict(roc_auc='box ROC-AUC', average_precision='box PR-AUC', chance='chance', pointing='pointing game', morf_aoc='MoRF-AOC', lerf_aoc='LeRF-AOC', deletion='deletion', insertion='insertion')
+SCORES = dict(roc_auc='box ROC-AUC', average_precision='box PR-AUC', chance='chance',
+              pointing='pointing game', morf_aoc='MoRF-AOC', lerf_aoc='LeRF-AOC',
+              deletion='deletion', insertion='insertion')
 _OF_BOXES = 'roc_auc', 'average_precision', 'pointing', 'chance'
 
-def _kept(df, score, blacklisted): return df[score] if blacklisted or score not in _OF_BOXES else df[score].where(~df.blacklisted)
+def _kept(df, score, blacklisted):
+    return df[score] if blacklisted or score not in _OF_BOXES else df[score].where(~df.blacklisted)
 
 def _summary(values):
     "Mean, interval and images of scores; no interval below two images."
@@ -41,10 +45,15 @@ def quality_intervals(df:pd.DataFrame, # From `map_quality`
     "Mean of every score for each map and layer, with its 95 % interval over images."
     scores = [scores] if isinstance(scores, str) else list(scores or SCORES)
     for s in scores: one_of('scores', s, SCORES)
-    rows = [(name, layer, s, *_summary(_kept(group, s, blacklisted))) for (name, layer), group in df.groupby(['map', 'layer'], sort=False, dropna=False) for s in scores if s in df]
-    found = pd.DataFrame(rows, columns=['map', 'layer', 'score', 'mean', 'low', 'high', 'images']).astype(dict(layer='Int64'))
+    rows = [(name, layer, s, *_summary(_kept(group, s, blacklisted)))
+            for (name, layer), group in df.groupby(['map', 'layer'], sort=False, dropna=False)
+            for s in scores if s in df]
+    found = pd.DataFrame(rows,
+                         columns=['map', 'layer', 'score', 'mean', 'low', 'high',
+                                  'images']).astype(dict(layer='Int64'))
     return found[found.images > 0].reset_index(drop=True)
 
+# %% ../../nbs/7_evaluation/77_map_tables.ipynb #1844e1cd
 def quality_table(df:pd.DataFrame, # From `map_quality`
                   blacklisted:bool=True, # Whether box scores of blacklisted images count
                   form:str='.2f', # Of numbers
@@ -52,8 +61,10 @@ def quality_table(df:pd.DataFrame, # From `map_quality`
     "Means with 95 % intervals, for reading; here the first layer is 1."
     table = {}
     for r in quality_intervals(df, None, blacklisted).itertuples(index=False):
-        row = table.setdefault((r.map, r.layer), dict(map=r.map, layer='' if pd.isna(r.layer) else r.layer + 1))
-        row[SCORES[r.score]] = f'{r.mean:{form}}' if r.score == 'chance' or r.images < 2 else f'{Interval(r.mean, r.low, r.high, r.images):{form}}'
+        row = table.setdefault((r.map, r.layer),
+                               dict(map=r.map, layer='' if pd.isna(r.layer) else r.layer + 1))
+        row[SCORES[r.score]] = (f'{r.mean:{form}}' if r.score == 'chance' or r.images < 2
+                                else f'{Interval(r.mean, r.low, r.high, r.images):{form}}')
     table = pd.DataFrame(table.values()).fillna('')
     return table[['map', 'layer', *(s for s in SCORES.values() if s in table)]]
 
@@ -66,27 +77,36 @@ def one_map(df:pd.DataFrame, # From `map_quality`
     one_of('name', name, list(df['map'].unique()))
     of_name = df[df['map'] == name]
     found = of_name[of_name.layer.isna() if layer is None else of_name.layer == layer]
-    if found.empty: raise ValueError(f'layer of {name!r} must be one of {[None if pd.isna(l) else int(l) for l in of_name.layer.unique()]}, got {layer}')
+    if found.empty:
+        raise ValueError(f'layer of {name!r} must be one of '
+                         f'{[None if pd.isna(l) else int(l) for l in of_name.layer.unique()]}, '
+                         f'got {layer}')
     return found
 
+# %% ../../nbs/7_evaluation/77_map_tables.ipynb #d6b52f26
 def quality_difference(a:pd.DataFrame, # Rows of one map, from `one_map`
                        b:pd.DataFrame, # The same, of another map or another model
                        score:str, # One of `SCORES`
                        blacklisted:bool=True, # Whether box scores of blacklisted images count
                       )->Interval:
-    "Mean of the score of `a` less that of `b` over the images that have both, with its 95 % interval."
+    """Mean of the score of `a` less that of `b` over the images that have both, with its 95 %
+    interval."""
     one_of('score', score, SCORES)
     values = []
     for name, df in dict(a=a, b=b).items():
         if score not in df: raise ValueError(f'{name} has no {score}')
-        if df.image.duplicated().any(): raise ValueError(f'{name} must hold one row an image; pick a map and a layer with one_map')
+        if df.image.duplicated().any():
+            raise ValueError(f'{name} must hold one row an image; pick a map and a layer with '
+                             'one_map')
         values.append(_kept(df, score, blacklisted).set_axis(df.image))
     a, b = pd.concat(values, axis=1, join='inner').dropna().to_numpy().T
-    if len(a) < 2: raise ValueError(f'a and b share {len(a)} images with {score}; at least 2 are needed')
+    if len(a) < 2:
+        raise ValueError(f'a and b share {len(a)} images with {score}; at least 2 are needed')
     return paired_difference(a, b)
 
 # %% ../../nbs/7_evaluation/77_map_tables.ipynb #2c3a2fbb
-_GREYS = dict(random=dict(color='0.55', ls=':'), brightness=dict(color='0.3', ls='--'), centre=dict(color='0.3', ls='-.'))
+_GREYS = dict(random=dict(color='0.55', ls=':'), brightness=dict(color='0.3', ls='--'),
+              centre=dict(color='0.3', ls='-.'))
 _MARKERS = 'os^vDxP*'
 
 def _shades(n): return plt.get_cmap('viridis')(np.linspace(0, .85, max(n, 1)))
@@ -98,7 +118,9 @@ def plot_layers(df:pd.DataFrame, # From `map_quality`
     "A score by layer, a line for each map with its 95 % band; controls are horizontal lines."
     metrics = [metric] if isinstance(metric, str) else list(metric)
     found = quality_intervals(df, metrics)
-    if axs is None: axs = plt.subplots(1, len(metrics), figsize=(min(8, .8 + 2.6*len(metrics)), 2.6), layout='constrained', squeeze=False)[1][0]
+    if axs is None:
+        axs = plt.subplots(1, len(metrics), figsize=(min(8, .8 + 2.6*len(metrics)), 2.6),
+                           layout='constrained', squeeze=False)[1][0]
     axs = np.atleast_1d(axs)
     for ax, m in zip(axs, metrics, strict=True):
         rows = found[found.score == m]
@@ -106,9 +128,13 @@ def plot_layers(df:pd.DataFrame, # From `map_quality`
         by_layer = list(rows[rows.layer.notna()].groupby('map', sort=False))
         for (name, r), colour, marker in zip(by_layer, _shades(len(by_layer)), _MARKERS):
             ax.fill_between(r.layer.astype(int) + 1, r.low, r.high, color=colour, alpha=.2, lw=0)
-            ax.plot(r.layer.astype(int) + 1, r['mean'], color=colour, marker=marker, ms=4, label=name)
-        for r in rows[rows.layer.isna()].itertuples(): ax.axhline(r.mean, **_GREYS[r.map], label=r.map)
-        ax.margins(y=.08); ax.set(xlabel='layer', ylabel=SCORES[m]); ax.xaxis.get_major_locator().set_params(integer=True)
+            ax.plot(r.layer.astype(int) + 1, r['mean'], color=colour, marker=marker, ms=4,
+                    label=name)
+        for r in rows[rows.layer.isna()].itertuples():
+            ax.axhline(r.mean, **_GREYS[r.map], label=r.map)
+        ax.margins(y=.08)
+        ax.set(xlabel='layer', ylabel=SCORES[m])
+        ax.xaxis.get_major_locator().set_params(integer=True)
     axs[0].legend(fontsize=7)
     return axs
 
@@ -123,9 +149,12 @@ def plot_removal_curves(df:pd.DataFrame, # From `map_quality`
     one_of('order', order, ('morf', 'lerf'))
     points = [c for c in df if c.startswith(f'{order}_') and c[5:].isdigit()]
     if not points: raise ValueError('df has no curves; call map_quality with curves')
-    if (patches := patches or df.attrs.get('patches')) is None: raise ValueError('patches, (rows, columns) of a map, must be given: this table does not say')
+    if (patches := patches or df.attrs.get('patches')) is None:
+        raise ValueError('patches, (rows, columns) of a map, must be given: this table does not '
+                         'say')
     start, shares = df[points[0]].mean(), step_shares(math.prod(patches), len(points) - 1)
-    groups = [(m, g) for m, g in df[df[points[0]].notna()].groupby(['map', 'layer'], sort=False, dropna=False) if maps is None or m[0] in maps or m in maps]
+    groups = [(m, g) for m, g in df[df[points[0]].notna()].groupby(['map', 'layer'], sort=False,
+        dropna=False) if maps is None or m[0] in maps or m in maps]
     if not groups: raise ValueError(f'maps: none of {maps} has curves')
     ax = ax or plt.subplots(figsize=(4.5, 2.8), layout='constrained')[1]
     shades = iter(zip(_shades(sum(not pd.isna(l) for (_, l), _ in groups)), _MARKERS*12))
@@ -133,6 +162,9 @@ def plot_removal_curves(df:pd.DataFrame, # From `map_quality`
         style = _GREYS[name] if pd.isna(layer) else dict(zip(('color', 'marker'), next(shades)))
         mean, low, high, _ = np.array([_summary(g[p]/start) for p in points]).T
         ax.fill_between(shares, low, high, color=style['color'], alpha=.15, lw=0)
-        ax.plot(shares, mean, **style, ms=3, label=name if pd.isna(layer) else f'{name}, layer {layer + 1}')
-    ax.set(xlabel='share of patches removed', ylabel='score / score of intact images', title=dict(morf='most relevant first', lerf='least relevant first')[order]); ax.legend(fontsize=7)
+        ax.plot(shares, mean, **style, ms=3, label=name if pd.isna(layer)
+                else f'{name}, layer {layer + 1}')
+    ax.set(xlabel='share of patches removed', ylabel='score / score of intact images',
+           title=dict(morf='most relevant first', lerf='least relevant first')[order])
+    ax.legend(fontsize=7)
     return ax

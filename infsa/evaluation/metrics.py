@@ -28,12 +28,15 @@ def box_mask(boxes:Tensor, # (n, 4) corners x0, y0, x1, y1 in pixels; n may be 0
             )->Tensor: # (height, width) bool, True where a pixel's centre lies in a box
     "The union of boxes as a mask; a malformed box raises `ValueError` with its number."
     boxes = torch.as_tensor(boxes)
-    if boxes.ndim != 2 or boxes.shape[1] != 4: raise ValueError(f'boxes must have shape (n, 4), got {tuple(boxes.shape)}')
-    if min(height, width) < 1: raise ValueError(f'height and width must be at least 1, got {height} and {width}')
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f'boxes must have shape (n, 4), got {tuple(boxes.shape)}')
+    if min(height, width) < 1:
+        raise ValueError(f'height and width must be at least 1, got {height} and {width}')
     fits = boxes.isfinite().all(1) & (boxes[:, :2] < boxes[:, 2:]).all(1)
     if not fits.all():
         i = fits.int().argmin().item()
-        raise ValueError(f'boxes[{i}] must be finite with x0 < x1 and y0 < y1, got {boxes[i].tolist()}')
+        raise ValueError(f'boxes[{i}] must be finite with x0 < x1 and y0 < y1, got '
+                         f'{boxes[i].tolist()}')
     x, y = (torch.arange(side, device=boxes.device) + 0.5 for side in (width, height))
     in_x = (boxes[:, :1] <= x) & (x < boxes[:, 2:3])  # (n, width)
     in_y = (boxes[:, 1:2] <= y) & (y < boxes[:, 3:])  # (n, height)
@@ -41,18 +44,25 @@ def box_mask(boxes:Tensor, # (n, 4) corners x0, y0, x1, y1 in pixels; n may be 0
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #d40423a4
 def _check_masks(masks, maps=None):
-    if masks.ndim != 3 or masks.dtype != torch.bool: raise ValueError(f'masks must be bool of shape (B, h, w), got {masks.dtype} of {tuple(masks.shape)}')
+    if masks.ndim != 3 or masks.dtype != torch.bool:
+        raise ValueError(f'masks must be bool of shape (B, h, w), got {masks.dtype} of '
+                         f'{tuple(masks.shape)}')
     if maps is not None and masks.shape != maps.shape:
-        raise ValueError(f'masks must have the shape of the maps, got {tuple(masks.shape)} and {tuple(maps.shape)}; scale the maps to the pixels first')
+        raise ValueError(f'masks must have the shape of the maps, got {tuple(masks.shape)} and '
+                         f'{tuple(maps.shape)}; scale the maps to the pixels first')
 
 def _check_maps(maps):
-    if maps.ndim != 3 or not maps.is_floating_point(): raise ValueError(f'maps must be float of shape (B, h, w), got {maps.dtype} of {tuple(maps.shape)}')
+    if maps.ndim != 3 or not maps.is_floating_point():
+        raise ValueError(f'maps must be float of shape (B, h, w), got {maps.dtype} of '
+                         f'{tuple(maps.shape)}')
     finite = maps.isfinite().flatten(1).all(1)
-    if not finite.all(): raise ValueError(f'maps must be finite, maps[{finite.int().argmin().item()}] is not')
+    if not finite.all():
+        raise ValueError(f'maps must be finite, maps[{finite.int().argmin().item()}] is not')
 
 def chance(masks:Tensor, # (B, h, w) bool, True inside the boxes
           )->Tensor: # (B,) float64 in [0, 1]
-    "Share of each image inside the boxes: the average precision and the pointing score of a map that knows nothing."
+    """Share of each image inside the boxes: the average precision and the pointing score of a map
+    that knows nothing."""
     _check_masks(masks)
     return masks.double().mean((1, 2))
 
@@ -63,7 +73,8 @@ def _flat(maps, masks):
     return maps.double().flatten(1).contiguous(), masks.flatten(1)
 
 def _below(flat, chosen):
-    "For each value, how many chosen values of its row are smaller, and how many are not larger: (B, n) each."
+    """For each value, how many chosen values of its row are smaller, and how many are not larger:
+    (B, n) each."""
     row = flat.masked_fill(~chosen, torch.inf).sort(dim=1).values
     return [torch.searchsorted(row, flat, side=side) for side in ('left', 'right')]
 
@@ -83,14 +94,16 @@ def roc_auc(maps:Tensor, # (B, h, w) float, higher is more relevant
     smaller, not_larger = _below(flat, ~inside)
     pairs = inside.sum(1) * (~inside).sum(1)
     wins = ((smaller + not_larger) * inside).sum(1).double()/2
-    return _defined(wins/pairs, pairs == 0, empty, 'is empty or full, so that no pair can be compared')
+    return _defined(wins/pairs, pairs == 0, empty,
+                    'is empty or full, so that no pair can be compared')
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #00993874
 def average_precision(maps:Tensor, # (B, h, w) float, higher is more relevant
                       masks:Tensor, # (B, h, w) bool, True inside the boxes
                       empty:str='nan', # Where a mask is empty: 'nan' or 'raise'
-                     )->Tensor: # (B,) float64 in [0, 1]; `chance(masks)` is what a constant map gets
-    "Area under precision over recall as a sum of steps: mean over the pixels inside of the precision at their value."
+                     )->Tensor: # (B,) float64 in [0, 1]; a constant map gets `chance(masks)`
+    """Area under precision over recall as a sum of steps: mean over the pixels inside of the
+    precision at their value."""
     flat, inside = _flat(maps, masks)
     total = inside.sum(1, keepdim=True)
     hits = total - _below(flat, inside)[0]
@@ -110,11 +123,12 @@ def pointing_hits(maps:Tensor, # (B, h, w) float, higher is more relevant
                   masks:Tensor, # (B, h, w) bool, True inside the boxes
                   tolerance:float=0, # Distance from a mask, in pixels, that still counts as inside
                   empty:str='nan', # Where a mask is empty: 'nan' or 'raise'
-                 )->Tensor: # (B,) float64 in [0, 1]; without tolerance a constant map gets `chance(masks)`
+                 )->Tensor: # (B,) float64 in [0, 1]; a constant map gets `chance(masks)`
     "Whether the largest value lies inside; where several are largest, the share of them inside."
     _check_maps(maps)
     _check_masks(masks, maps)
-    if not 0 <= tolerance < math.inf: raise ValueError(f'tolerance must be at least 0 and finite, got {tolerance}')
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f'tolerance must be at least 0 and finite, got {tolerance}')
     top = maps == maps.amax((1, 2), keepdim=True)
     inside = _grow(masks, tolerance) if tolerance else masks
     hits = (top & inside).sum((1, 2)).double()/top.sum((1, 2))
@@ -122,14 +136,18 @@ def pointing_hits(maps:Tensor, # (B, h, w) float, higher is more relevant
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #500d5541
 class Interval(NamedTuple):
-    "A mean, the ends of its interval, and the number of values behind it; formats as 'mean (low to high)'."
+    """A mean, the ends of its interval, and the number of values behind it; formats as 'mean (low
+    to high)'."""
     mean:float # Of the scores that are not NaN
     low:float # End of the interval
     high:float # End of the interval
     n:int # Scores that are not NaN
-    def __format__(self, spec): return '{:{s}} ({:{s}} to {:{s}})'.format(*self[:3], s=spec or '.3f')
+    def __format__(self, spec):
+        return '{:{s}} ({:{s}} to {:{s}})'.format(*self[:3], s=spec or '.3f')
 
-def _values(x): return x.detach().cpu() if isinstance(x, Tensor) else torch.as_tensor(np.array(x)) # a copy, since columns of tables may be read-only
+# a copy, since columns of tables may be read-only
+def _values(x):
+    return x.detach().cpu() if isinstance(x, Tensor) else torch.as_tensor(np.array(x))
 
 def interval(values, # Scores, one an image; NaN where there is none
              level:float=0.95, # Coverage wanted, in (0, 1)
@@ -138,13 +156,15 @@ def interval(values, # Scores, one an image; NaN where there is none
             )->Interval:
     "Mean of the scores that are not NaN, with its percentile bootstrap interval over images."
     x = _values(values).double().numpy()
-    if x.ndim != 1 or np.isinf(x).any(): raise ValueError(f'values must be finite or NaN with one axis, got shape {x.shape}')
+    if x.ndim != 1 or np.isinf(x).any():
+        raise ValueError(f'values must be finite or NaN with one axis, got shape {x.shape}')
     x = x[~np.isnan(x)]
     if len(x) < 2: raise ValueError(f'values must hold at least 2 numbers, got {len(x)}')
     if not 0 < level < 1: raise ValueError(f'level must lie between 0 and 1, got {level}')
     if resamples < 100: raise ValueError(f'resamples must be at least 100, got {resamples}')
-    ends = bootstrap((x,), np.mean, n_resamples=resamples, batch=max(1, 10**6//len(x)), vectorized=True,
-                     confidence_level=level, method='percentile', rng=seed).confidence_interval
+    ends = bootstrap((x,), np.mean, n_resamples=resamples, batch=max(1, 10**6//len(x)),
+                     vectorized=True, confidence_level=level, method='percentile',
+                     rng=seed).confidence_interval
     return Interval(x.mean().item(), ends.low.item(), ends.high.item(), len(x))
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #7ead46da
@@ -154,7 +174,9 @@ def paired_difference(a, # Scores, one an image
                      )->Interval:
     "Mean of `a - b` over the images that have both scores, with its interval."
     a, b = _values(a), _values(b)
-    if a.shape != b.shape: raise ValueError(f'a and b must be scores of the same images, got shapes {tuple(a.shape)} and {tuple(b.shape)}')
+    if a.shape != b.shape:
+        raise ValueError(f'a and b must be scores of the same images, got shapes {tuple(a.shape)} '
+                         f'and {tuple(b.shape)}')
     return interval(a - b, **kwargs)
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #fce422c2
@@ -166,14 +188,23 @@ def label_score(model, # Classifier in eval mode, from images to (B, classes) lo
                ): # Function from images (B, C, H, W) to scores (B,) float64
     "The score of the labels under a model, for `perturbation_curve`."
     one_of('kind', kind, SCORE_KINDS)
-    if labels.ndim != 1 or labels.dtype != torch.int64: raise ValueError(f'labels must be int64 with one axis, got {labels.dtype} of {tuple(labels.shape)}')
-    if getattr(model, 'training', False): raise ValueError('model must be in eval mode, since dropout blurs the score; call model.eval() first')
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise ValueError(f'labels must be int64 with one axis, got {labels.dtype} of '
+                         f'{tuple(labels.shape)}')
+    if getattr(model, 'training', False):
+        raise ValueError('model must be in eval mode, since dropout blurs the score; call '
+                         'model.eval() first')
     def score(images):
         logits = model(images).double()
-        if logits.ndim != 2 or len(logits) != len(labels): raise ValueError(f'model must give ({len(labels)}, classes), one row a label, got {tuple(logits.shape)}')
-        if labels.min() < 0 or labels.max() >= logits.shape[1]: raise ValueError(f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to {labels.max()}')
+        if logits.ndim != 2 or len(logits) != len(labels):
+            raise ValueError(f'model must give ({len(labels)}, classes), one row a label, got '
+                             f'{tuple(logits.shape)}')
+        if labels.min() < 0 or labels.max() >= logits.shape[1]:
+            raise ValueError(f'labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} '
+                             f'to {labels.max()}')
         if kind == 'correct': return (logits.argmax(1) == labels).double()
-        return (logits.softmax(1) if kind == 'probability' else logits).gather(1, labels[:, None])[:, 0]
+        return (logits.softmax(1) if kind == 'probability' else logits).gather(1,
+            labels[:, None])[:, 0]
     return score
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #7ced45ed
@@ -184,22 +215,30 @@ def _blurred(images):
 def _pixel_range(images, mean, std):
     "Lowest and highest pixel of the data in normalised units, one a channel."
     for name, given in (('mean', mean), ('std', std)):
-        if len(given) not in (1, images.shape[1]): raise ValueError(f'{name} must hold one number for each of {images.shape[1]} channels, got {len(given)}')
+        if len(given) not in (1, images.shape[1]):
+            raise ValueError(f'{name} must hold one number for each of {images.shape[1]} '
+                             f'channels, got {len(given)}')
     mean, std = (torch.as_tensor(o).to(images).view(-1, 1, 1) for o in (mean, std))
     return -mean/std, (1 - mean)/std
 
 def _uniform(shape, seed):
     "Numbers in [0, 1) from a seed, or from a list with one for each image."
-    if isinstance(seed, int): return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-    if len(seed) != shape[0]: raise ValueError(f'seed must be a number, or one for each of {shape[0]} images, got {len(seed)}')
+    if isinstance(seed, int):
+        return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+    if len(seed) != shape[0]:
+        raise ValueError(f'seed must be a number, or one for each of {shape[0]} images, got '
+                         f'{len(seed)}')
     return torch.stack([_uniform(shape[1:], s) for s in seed])
 
-def _noise(images, low, high, seed): return low + (high - low)*_uniform(images.shape, seed).to(images)
+def _noise(images, low, high, seed):
+    return low + (high - low)*_uniform(images.shape, seed).to(images)
 
+# %% ../../nbs/7_evaluation/70_metrics.ipynb #4403bdb1
 BASELINES = dict(mean=lambda images, mean, std, seed: images.mean((2, 3), keepdim=True),
                  black=lambda images, mean, std, seed: _pixel_range(images, mean, std)[0],
                  blur=lambda images, mean, std, seed: _blurred(images),
-                 noise=lambda images, mean, std, seed: _noise(images, *_pixel_range(images, mean, std), seed))
+                 noise=lambda images, mean, std, seed: _noise(images,
+    *_pixel_range(images, mean, std), seed))
 
 def _replacement(baseline, images, mean, std, seed):
     "What stands in removed regions; broadcasts to the images."
@@ -208,24 +247,29 @@ def _replacement(baseline, images, mean, std, seed):
     baseline = torch.as_tensor(baseline(images) if callable(baseline) else baseline)
     try: fits = torch.broadcast_shapes(baseline.shape, images.shape) == images.shape
     except RuntimeError: fits = False
-    if not fits: raise ValueError(f'baseline must broadcast to the images {tuple(images.shape)}, got {tuple(baseline.shape)}')
+    if not fits:
+        raise ValueError(f'baseline must broadcast to the images {tuple(images.shape)}, got '
+                         f'{tuple(baseline.shape)}')
     return baseline.to(images)
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #e3541a05
 def _regions(maps, size, patch):
     "Mean of the maps over each region, (B, rows, columns)."
     cell = [side//n for side, n in zip(size, maps.shape[1:])]
-    if any(c*n != side for c, n, side in zip(cell, maps.shape[1:], size)): raise ValueError(f'maps of {tuple(maps.shape[1:])} must divide the images of {tuple(size)}')
+    if any(c*n != side for c, n, side in zip(cell, maps.shape[1:], size)):
+        raise ValueError(f'maps of {tuple(maps.shape[1:])} must divide the images of {tuple(size)}')
     if patch is None: return maps
     if patch < 1 or any(patch % c or side % patch for c, side in zip(cell, size)):
-        raise ValueError(f'patch must divide the images of {tuple(size)} and be a multiple of the {tuple(cell)} pixels of a cell of the map, got {patch}')
+        raise ValueError(f'patch must divide the images of {tuple(size)} and be a multiple of the '
+                         f'{tuple(cell)} pixels of a cell of the map, got {patch}')
     return F.avg_pool2d(maps[:, None].double(), [patch//c for c in cell])[:, 0]
 
 def _places(regions, order, seed):
     "Place of each region in the order of removal, (B, rows, columns); equals in a random order."
     flat = regions.flatten(1)
     shuffled = _uniform(flat.shape, seed).argsort(dim=1).to(flat.device)
-    first = shuffled.gather(1, flat.gather(1, shuffled).argsort(dim=1, descending=True, stable=True))
+    first = shuffled.gather(1,
+                            flat.gather(1, shuffled).argsort(dim=1, descending=True, stable=True))
     return (first.flip(1) if order == 'lerf' else first).argsort(dim=1).view_as(regions)
 
 def step_shares(regions:int, # Regions of an image
@@ -235,40 +279,54 @@ def step_shares(regions:int, # Regions of an image
     "Share of the regions removed after each step: equal steps, rounded to whole regions."
     if not 0 < upto <= 1: raise ValueError(f'upto must lie in (0, 1], got {upto}')
     removed = round(upto*regions)
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= removed: raise ValueError(f'steps must be an integer from 1 to {removed}, got {steps}')
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= removed:
+        raise ValueError(f'steps must be an integer from 1 to {removed}, got {steps}')
     return (torch.arange(steps + 1).double()*removed/steps).round()/regions
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #3c3018c8
 def _checked(scores, n):
-    if scores.shape != (n,): raise ValueError(f'score must give one number an image, {n} in all, got shape {tuple(scores.shape)}')
-    if not scores.isfinite().all(): raise ValueError(f'score must be finite, image {scores.isfinite().int().argmin().item()} of the batch has {scores[~scores.isfinite()][0].item()}')
+    if scores.shape != (n,):
+        raise ValueError(f'score must give one number an image, {n} in all, got shape '
+                         f'{tuple(scores.shape)}')
+    if not scores.isfinite().all():
+        raise ValueError(f'score must be finite, image {scores.isfinite().int().argmin().item()} '
+                         f'of the batch has {scores[~scores.isfinite()][0].item()}')
     return scores
 
-def perturbation_curve(score, # From images (B, C, H, W) to numbers (B,), such as `label_score(model, labels)`
-                       images:Tensor, # (B, C, H, W) float, normalised
-                       maps:Tensor, # (B, h, w) float; h and w divide H and W
-                       order:str='morf', # 'morf', most relevant first, or 'lerf', least relevant first
-                       steps:int=10, # Equal steps, see `step_shares`
-                       baseline='mean', # What replaces a region: a name in `BASELINES`, a number, a tensor or a function of the images
-                       patch:int|None=None, # Side of a region in pixels; None: the cells of the map
-                       insert:bool=False, # Whether to start from the baseline and put regions back
-                       upto:float=1., # Share of the regions removed at the last step
-                       seed:int|list=0, # Of the order among equal values, and of noise; a list has one for each image
-                       mean:tuple=IMAGENET_MEAN, # By which the images were normalised; for 'black' and 'noise'
-                       std:tuple=IMAGENET_STD, # The same
-                      )->Tensor: # (B, steps + 1) scores, the first with nothing done
-    "Scores of images while more and more of their regions are replaced; no gradients are kept."
+# %% ../../nbs/7_evaluation/70_metrics.ipynb #11ed63ed
+def _check_removal(images, maps, order):
     one_of('order', order, ('morf', 'lerf'))
     _check_maps(maps)
     if images.ndim != 4 or not images.is_floating_point() or len(images) != len(maps):
-        raise ValueError(f'images must be float of shape (B, C, H, W), one a map, got {images.dtype} of {tuple(images.shape)} and {len(maps)} maps')
+        raise ValueError('images must be float of shape (B, C, H, W), one a map, got '
+                         f'{images.dtype} of {tuple(images.shape)} and {len(maps)} maps')
+
+# %% ../../nbs/7_evaluation/70_metrics.ipynb #71e5c9a4
+def perturbation_curve(score, # (B, C, H, W) to (B,), such as `label_score(model, labels)`
+                       images:Tensor, # (B, C, H, W) float, normalised
+                       maps:Tensor, # (B, h, w) float; h and w divide H and W
+                       order:str='morf', # 'morf' or 'lerf': most or least relevant first
+                       steps:int=10, # Equal steps, see `step_shares`
+                       baseline='mean', # Of a region: name in `BASELINES`, number, tensor, function
+                       patch:int|None=None, # Side of a region in pixels; None: the cells of the map
+                       insert:bool=False, # Whether to start from the baseline and put regions back
+                       upto:float=1., # Share of the regions removed at the last step
+                       seed:int|list=0, # Of ties and noise; a list has one for each image
+                       mean:tuple=IMAGENET_MEAN, # Of the normalisation; for 'black' and 'noise'
+                       std:tuple=IMAGENET_STD, # The same
+                      )->Tensor: # (B, steps + 1) scores, the first with nothing done
+    "Scores of images while more and more of their regions are replaced; no gradients are kept."
+    _check_removal(images, maps, order)
     regions = _regions(maps, images.shape[2:], patch)
-    places, cell = _places(regions, order, seed), [side//n for side, n in zip(images.shape[2:], regions.shape[1:])]
+    places = _places(regions, order, seed)
+    rows, cols = (side//n for side, n in zip(images.shape[2:], regions.shape[1:]))
     counts = (step_shares(regions[0].numel(), steps, upto)*regions[0].numel()).round().tolist()
     start, end = images, _replacement(baseline, images, mean, std, seed)
     if insert: start, end = end, start
-    done = lambda count: (places < count).repeat_interleave(cell[0], 1).repeat_interleave(cell[1], 2)[:, None]
-    with torch.no_grad(): return torch.stack([_checked(score(torch.where(done(k), end, start)), len(maps)) for k in counts], 1)
+    def done(k): return (places < k).repeat_interleave(rows, 1).repeat_interleave(cols, 2)[:, None]
+    with torch.no_grad():
+        return torch.stack([_checked(score(torch.where(done(k), end, start)), len(maps))
+                            for k in counts], 1)
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #fece4783
 SCALES = 'start', 'range', 'image', 'none'
@@ -279,24 +337,34 @@ def _scaled(curve, normalise):
     if one_of('normalise', normalise, SCALES) == 'none': return curve
     if normalise == 'image': return (curve/first).where(first > 0, torch.nan)
     low = curve[:, -1].mean().item() if normalise == 'range' else 0.
-    if not first.mean() > low: raise ValueError(f"normalise {normalise!r} needs a mean start above {low:.3g}, got {first.mean():.3g}; take 'none'")
+    if not first.mean() > low:
+        raise ValueError(f"normalise {normalise!r} needs a mean start above {low:.3g}, got "
+                         f"{first.mean():.3g}; take 'none'")
     return (curve - low)/(first.mean() - low)
 
 def area_under(curve:Tensor, # (B, steps + 1) from `perturbation_curve`, all images of a set
-               normalise:str='start', # What is 1: 'start', the mean first point; 'range', the same with the mean last as 0; 'image', each first point; 'none'
+               # What is 1: 'start', the mean first point; 'range', the same with the mean last as
+               # 0; 'image', each first point; 'none'
+               normalise:str='start',
                shares:Tensor|None=None, # (steps + 1,) from `step_shares`; None: equal steps
-              )->Tensor: # (B,) float64 mean height; NaN for 'image' where the first point is not above 0
+              )->Tensor: # (B,) float64 mean height; for 'image' NaN if the first is not above 0
     "Area under each curve by trapezoids over the share removed."
-    if curve.ndim != 2 or curve.shape[1] < 2 or not curve.isfinite().all(): raise ValueError(f'curve must be finite of shape (B, steps + 1), got {tuple(curve.shape)}')
+    if curve.ndim != 2 or curve.shape[1] < 2 or not curve.isfinite().all():
+        raise ValueError(f'curve must be finite of shape (B, steps + 1), got {tuple(curve.shape)}')
     if shares is None: shares = torch.linspace(0, 1, curve.shape[1], dtype=torch.float64)
-    if shares.shape != curve.shape[1:] or shares[0] != 0 or not (shares.diff() > 0).all(): raise ValueError(f'shares must rise from 0 in {curve.shape[1]} numbers, got {shares.tolist()}')
-    return torch.trapezoid(_scaled(curve, normalise), (shares/shares[-1]).to(curve.device, torch.float64), dim=1)
+    if shares.shape != curve.shape[1:] or shares[0] != 0 or not (shares.diff() > 0).all():
+        raise ValueError(f'shares must rise from 0 in {curve.shape[1]} numbers, got '
+                         f'{shares.tolist()}')
+    return torch.trapezoid(_scaled(curve, normalise),
+                           (shares/shares[-1]).to(curve.device, torch.float64), dim=1)
 
+# %% ../../nbs/7_evaluation/70_metrics.ipynb #f0060e6b
 def area_over(curve, normalise='start', shares=None)->Tensor: # (B,) arguments as of `area_under`
     "One less the area under the curve: large where a MoRF curve falls fast."
     return 1 - area_under(curve, normalise, shares)
 
 def aopc(curve:Tensor)->Tensor: # (B,) float64 from a curve (B, steps + 1)
     "Mean loss over all points of a MoRF curve, the first included."
-    if curve.ndim != 2: raise ValueError(f'curve must have shape (B, steps + 1), got {tuple(curve.shape)}')
+    if curve.ndim != 2:
+        raise ValueError(f'curve must have shape (B, steps + 1), got {tuple(curve.shape)}')
     return (curve[:, :1] - curve).double().mean(1)

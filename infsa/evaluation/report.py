@@ -25,24 +25,30 @@ def _picture(p):
     if not p.text.strip(): raise ValueError('text of a picture must say what it shows, got nothing')
     words = escape(p.text)
     file = p.figure.read_bytes() if isinstance(p.figure, Path) else png_bytes(p.figure)
-    return f'<figure><img alt="{words}" src="{data_uri(file)}"><figcaption>{words}</figcaption></figure>'
+    return (f'<figure><img alt="{words}" '
+            f'src="{data_uri(file)}"><figcaption>{words}</figcaption></figure>')
 
 # %% ../../nbs/7_evaluation/72_report.ipynb #dfec93e6
 _STYLE = """:root {color-scheme: light dark}
-body {font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 0 auto; padding: 1em; overflow-wrap: anywhere}
+body {font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 0 auto; padding: 1em;
+  overflow-wrap: anywhere}
 h1, h2 {line-height: 1.2} figure {margin: 1em 0} figcaption {font-size: .9em; opacity: .8}
 img {max-width: 100%; height: auto; background: #fff}
-.scroll {overflow-x: auto} table {border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal}
+.scroll {overflow-x: auto}
+table {border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal}
 td, th {padding: .25em .4em; text-align: left; border-bottom: 1px solid #8886; vertical-align: top}
 td {white-space: nowrap} td:last-child {white-space: normal; min-width: 10em}"""
 
-def _table(frame): return '<div class="scroll" tabindex="0">' + frame.to_html(index=False, border=0, na_rep='', justify='left') + '</div>'
+def _table(frame):
+    return ('<div class="scroll" tabindex="0">'
+            + frame.to_html(index=False, border=0, na_rep='', justify='left') + '</div>')
 
 def _html(part):
     if isinstance(part, str): return f'<p>{escape(part)}</p>'
     if isinstance(part, pd.DataFrame): return _table(part)
     if isinstance(part, Picture): return _picture(part)
-    raise ValueError(f'a part of a page must be text, a pandas.DataFrame or a Picture, got {type(part).__name__}')
+    raise ValueError('a part of a page must be text, a pandas.DataFrame or a Picture, got '
+                     f'{type(part).__name__}')
 
 # %% ../../nbs/7_evaluation/72_report.ipynb #edb2c74f
 def html_page(title:str, # Heading, and name of the page
@@ -51,6 +57,9 @@ def html_page(title:str, # Heading, and name of the page
              )->str: # A whole page, without links to anything outside it
     "Text, tables and pictures as one HTML page; pictures are closed once they are in it."
     body = [f'<h1>{escape(title)}</h1>', f'<p>{escape(lead)}</p>']
-    for heading, parts in sections.items(): body += [f'<section><h2>{escape(heading)}</h2>', *map(_html, parts), '</section>']
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><main>\n' + '\n'.join(body) + '\n</main></body></html>\n'
+    for heading, parts in sections.items():
+        body += [f'<section><h2>{escape(heading)}</h2>', *map(_html, parts), '</section>']
+    head = ('<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
+            f'initial-scale=1"><title>{escape(title)}</title><style>{_STYLE}</style>')
+    return (f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><main>\n'
+            + '\n'.join(body) + '\n</main></body></html>\n')

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ..command import one_of
 from ..operators.linear import linear_weights
-from ..operators.multihop import kernel_infsa
+from ..operators.features import kernel_infsa
 from ..theory.neumann import check_rho
 from ..operators.pure import pure_infsa
 
@@ -36,7 +36,8 @@ def _roles(layer, direction):
 
 def _ones(layer): return layer.q.new_ones(*layer.q.shape[:3], 1)
 
-def _hop(layer, x, direction='received'): return 2*pure_infsa(*_roles(layer, direction), x, 0.5)  # (B, H, N, 1) to the same
+def _hop(layer, x, direction='received'):
+    return 2*pure_infsa(*_roles(layer, direction), x, 0.5)  # (B, H, N, 1) to the same
 
 def graph_received(layer:LayerInputs # Of variant "pure" or "multihop"
                   )->Tensor: # (B, H, N)
@@ -45,7 +46,9 @@ def graph_received(layer:LayerInputs # Of variant "pure" or "multihop"
 
 # %% ../../nbs/5_maps/51_layer.ipynb #bc1560f1
 def _rho(layer): # (H, 1, 1), or () for all heads
-    if layer.rho is None: raise ValueError(f'rho: a layer of variant {layer.variant!r} has no discount, and this map needs one')
+    if layer.rho is None:
+        raise ValueError(
+            f'rho: a layer of variant {layer.variant!r} has no discount, and this map needs one')
     return check_rho(layer.rho, layer.q.shape[1]).to(layer.q)
 
 def _check_limits(tol, max_hops):
@@ -53,7 +56,10 @@ def _check_limits(tol, max_hops):
     if max_hops < 1: raise ValueError(f'max_hops must be at least 1, got {max_hops}')
 
 def _warn_if_open(rest, tol, max_hops): # rest (B, H, 1, 1), what may still be missing
-    if (late := int((rest > tol).sum())): warnings.warn(f'{late} of {rest.numel()} graphs are not within tol={tol} after max_hops={max_hops}; the largest remainder is {rest.max():.2g}')
+    if (late := int((rest > tol).sum())):
+        warnings.warn(
+            f'{late} of {rest.numel()} graphs are not within tol={tol} after max_hops={max_hops}; '
+                      f'the largest remainder is {rest.max():.2g}')
 
 # %% ../../nbs/5_maps/51_layer.ipynb #f0387b5e
 def graph_centrality(layer:LayerInputs, # Of variant "pure" or "multihop"
@@ -61,13 +67,15 @@ def graph_centrality(layer:LayerInputs, # Of variant "pure" or "multihop"
                      tol:float=1e-5, # Remainder of the sum allowed, relative to its norm
                      max_hops:int=1000, # Then a warning says what is missing
                     )->Tensor: # (B, H, N)
-    "Katz centrality: sum over hops t = 1, 2, ... of `(rho * A_hat)^t`, by columns or by rows; memory linear in N."
+    """Katz centrality: sum over hops t = 1, 2, ... of `(rho * A_hat)^t`, by columns or by rows;
+    memory linear in N."""
     _check_limits(tol, max_hops)
     rho, x, total = _rho(layer), _ones(layer), 0
     for _ in range(max_hops):
         x = rho*_hop(layer, x, direction)
         total = total + x
-        rest, size = (torch.linalg.vector_norm(o, dim=2, keepdim=True) for o in (x*rho/(1 - rho), total))
+        rest, size = (torch.linalg.vector_norm(o, dim=2, keepdim=True)
+                      for o in (x*rho/(1 - rho), total))
         if (rest <= tol*size).all(): break
     _warn_if_open(rest/size.clamp_min(torch.finfo(size.dtype).tiny), tol, max_hops)
     return total.squeeze(-1)
@@ -121,12 +129,14 @@ def softmax_class_token(layer:LayerInputs # Of variant "softmax", class token fi
 def softmax_received(layer:LayerInputs # Of variant "softmax"
                     )->Tensor: # (B, H, N), sums to one
     "Attention that each token receives, mean over all queries."
-    return (sum(w.sum(2, dtype=torch.float64) for _, w in _rows(layer.q, layer.k))/layer.q.shape[2]).to(layer.q)
+    return (sum(w.sum(2, dtype=torch.float64)
+                for _, w in _rows(layer.q, layer.k))/layer.q.shape[2]).to(layer.q)
 
 # %% ../../nbs/5_maps/51_layer.ipynb #973d4e8a
 def softmax_rollout(layers:list # `LayerInputs` of all softmax layers up to the last one wanted, first one first
                    )->Tensor: # (B, L, N), row l is the rollout from layer l down to the image; sums to one
-    "Attention rollout of the class token, mean over heads; time as for attention itself, memory B*L*N."
+    """Attention rollout of the class token, mean over heads; time as for attention itself, memory
+    B*L*N."""
     B, _, N, _ = layers[0].q.shape
     start = F.one_hot(torch.zeros(B, 1, dtype=torch.long), N).to(layers[0].q)
     r = start[:, :0]
@@ -136,12 +146,12 @@ def softmax_rollout(layers:list # `LayerInputs` of all softmax layers up to the 
     return r
 
 # %% ../../nbs/5_maps/51_layer.ipynb #dfee4715
-MAPS = dict(
-    linear=dict(weights=linear_map),
-    pure=dict(received=graph_received, centrality=graph_centrality, perron=graph_perron),
-    softmax=dict(class_token=softmax_class_token, received=softmax_received, rollout=softmax_rollout),
-    multihop=dict(centrality=graph_centrality, received=graph_received, perron=graph_perron),
-    kernel=dict(centrality=kernel_centrality))
+MAPS = dict( linear=dict(weights=linear_map),
+            pure=dict(received=graph_received, centrality=graph_centrality, perron=graph_perron),
+            softmax=dict(class_token=softmax_class_token, received=softmax_received,
+                         rollout=softmax_rollout),
+            multihop=dict(centrality=graph_centrality, received=graph_received,
+                          perron=graph_perron), kernel=dict(centrality=kernel_centrality))
 
 # %% ../../nbs/5_maps/51_layer.ipynb #5df241bb
 def hop_maps(layer:LayerInputs, # Of variant "pure" or "multihop"; of "linear": the graph that its queries and keys would make
@@ -153,9 +163,12 @@ def hop_maps(layer:LayerInputs, # Of variant "pure" or "multihop"; of "linear": 
     one_of('start', start, ['all', 'class_token'])
     one_of('variant', layer.variant, ['pure', 'multihop', 'linear'])
     rhos, hops = [check_rho(float(r)).item() for r in rhos], list(hops)
-    if not rhos or not hops or any(isinstance(t, bool) or not isinstance(t, int) or t < 1 for t in hops): raise ValueError(f'rhos and hops must not be empty, and hops hold integers from 1; got {rhos} and {hops}')
+    if not rhos or not hops or any(isinstance(t, bool) or not isinstance(t, int) or t < 1
+                                   for t in hops):
+        raise ValueError(f'rhos and hops must not be empty, and hops hold integers from 1; got {rhos} and {hops}')
     x, steps = _ones(layer), []
     if start == 'class_token': x[:, :, 1:] = 0
     for _ in range(max(hops)): steps.append(x := _hop(layer, x))
     discounts = x.new_tensor([[r**t for t in range(1, len(steps) + 1)] for r in rhos])
-    return torch.einsum('rt,tbhnx->rtbhn', discounts, torch.stack(steps)).cumsum(1)[:, [t - 1 for t in hops]]
+    return torch.einsum('rt,tbhnx->rtbhn', discounts, torch.stack(steps)).cumsum(1)[:,
+        [t - 1 for t in hops]]

@@ -18,17 +18,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layer import (EDGES, LayerInputs, MAPS, graph_centrality, graph_perron, graph_received, hop_maps, kernel_centrality, linear_map,
+from .layer import (EDGES, LayerInputs, MAPS, graph_centrality, graph_perron,
+                              graph_received, hop_maps, kernel_centrality, linear_map,
                               softmax_class_token, softmax_received, softmax_rollout)
 from ..command import one_of
 from ..models.attention import InfSAttention, UNDISCOUNTED
 from .overlay import OPACITY, grey, map_colours, overlay
-from ..operators.pure import widen
+from ..operators.inputs import widen
 from ..plotting import data_uri, png_bytes
 
 # %% ../../nbs/5_maps/52_model.ipynb #b1c5d52a
-_all_ = ['EDGES', 'LayerInputs', 'MAPS', 'graph_centrality', 'graph_perron', 'graph_received', 'hop_maps', 'kernel_centrality', 'linear_map',
-         'softmax_class_token', 'softmax_received', 'softmax_rollout', 'overlay']
+_all_ = ['EDGES', 'LayerInputs', 'MAPS', 'graph_centrality', 'graph_perron', 'graph_received',
+         'hop_maps', 'kernel_centrality', 'linear_map', 'softmax_class_token', 'softmax_received',
+         'softmax_rollout', 'overlay']
 
 # %% ../../nbs/5_maps/52_model.ipynb #1ed2a5e1
 def _timm(where, name): return getattr(sys.modules.get(f'timm.{where}'), name, ())
@@ -39,24 +41,30 @@ def _branches(layer): # modules of attention that work side by side, mostly one
 def attention_layers(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
                     )->list: # Modules: `InfSAttention`, `nn.MultiheadAttention`, timm's `Attention` or `ParallelThingsBlock`
     "Layers of attention of a vision transformer in order; raises `ValueError` for other models."
-    timms, side_by_side = _timm('layers', 'Attention'), _timm('models.vision_transformer', 'ParallelThingsBlock')
+    timms, side_by_side = (_timm('layers', 'Attention'),
+                           _timm('models.vision_transformer', 'ParallelThingsBlock'))
     parallel = [m for m in model.modules() if isinstance(m, side_by_side)]
     inside = {a for block in parallel for a in _branches(block)}
     known = InfSAttention, nn.MultiheadAttention, timms
     found = [m for m in model.modules() if m in parallel or type(m) in known and m not in inside]
-    plain = all(type(a) is timms for a in inside) and any(isinstance(m, nn.Conv2d) for m in model.modules())
-    patches = hasattr(model, 'patch_size') or hasattr(getattr(model, 'patch_embed', None), 'patch_size')
+    plain = (all(type(a) is timms for a in inside)
+             and any(isinstance(m, nn.Conv2d) for m in model.modules()))
+    patches = (hasattr(model, 'patch_size')
+               or hasattr(getattr(model, 'patch_embed', None), 'patch_size'))
     if found and plain and patches: return found
     of = next((f' of {type(b).__name__}' for n, b in model.named_modules() if n == 'blocks.0'), '')
-    raise ValueError('model must be an InfViT or a plain vision transformer of timm or torchvision, '
+    raise ValueError(
+        'model must be an InfViT or a plain vision transformer of timm or torchvision, '
                      f'got {type(model).__name__}{of}')
 
+# %% ../../nbs/5_maps/52_model.ipynb #e78c0ba5
 def _queries_keys(attn, x):
     "Queries and keys (B, H, N, D) of an attention module for tokens x (B, N, C)."
     if isinstance(attn, InfSAttention): return attn.project(x, x)
     if isinstance(attn, nn.MultiheadAttention):
         rows = slice(0, 2*attn.embed_dim)  # of queries and keys
-        both = F.linear(x, attn.in_proj_weight[rows], None if attn.in_proj_bias is None else attn.in_proj_bias[rows])
+        both = F.linear(x, attn.in_proj_weight[rows], None if attn.in_proj_bias is None
+                        else attn.in_proj_bias[rows])
         return both.unflatten(-1, (2, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
     q, k, _ = attn.qkv(x).unflatten(-1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
     return attn.q_norm(q), attn.k_norm(k)
@@ -66,7 +74,8 @@ def _variant(attn): return getattr(attn, 'variant', 'softmax')
 
 def _inputs(attn, x):
     q, k = _queries_keys(attn, x if getattr(attn, 'batch_first', True) else x.transpose(0, 1))
-    return LayerInputs(_variant(attn), *widen(q, k), None if _variant(attn) in UNDISCOUNTED else getattr(attn, 'rho', None))
+    return LayerInputs(_variant(attn), *widen(q, k), None if _variant(attn) in UNDISCOUNTED
+                       else getattr(attn, 'rho', None))
 
 def _joined(branches): # inputs of attentions side by side: their heads one behind the other
     if len(branches) == 1: return branches[0]
@@ -86,20 +95,27 @@ def patch_grid(model:nn.Module, # Of which `attention_layers` knows the layers
               )->tuple: # (rows, columns) of patches, and the number of tokens before them
     "How the patches of images lie; raises `ValueError` for what is no batch of images."
     chans = next(m for m in model.modules() if isinstance(m, nn.Conv2d)).in_channels
-    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != chans or not images.is_floating_point():
-        raise ValueError(f'images must be floating, of shape (B, {chans}, height, width), got {getattr(images, "dtype", type(images).__name__)} of shape {tuple(getattr(images, "shape", ()))}')
+    if not isinstance(images,
+                      Tensor) or images.ndim != 4 or images.shape[
+        1] != chans or not images.is_floating_point():
+        raise ValueError(f'images must be floating, of shape (B, {chans}, height, width), got '
+                         f'{getattr(images, "dtype", type(images).__name__)} of shape '
+                         f'{tuple(getattr(images, "shape", ()))}')
     before, embed = getattr(model, 'num_prefix_tokens', 1), getattr(model, 'patch_embed', None)
-    side = getattr(model, 'patch_size', None) or getattr(embed, 'feat_ratio', lambda _: embed.patch_size)(False)
+    side = (getattr(model, 'patch_size', None)
+            or getattr(embed, 'feat_ratio', lambda _: embed.patch_size)(False))
     side = (side, side) if isinstance(side, int) else side
     return tuple(-(-n//s) for n, s in zip(images.shape[2:], side)), before
 
 # %% ../../nbs/5_maps/52_model.ipynb #bceae580
 def _check_count(tokens, grid, before):
     if tokens == before + grid[0]*grid[1]: return
-    raise ValueError(f'model: {tokens} tokens are no {grid[0]} x {grid[1]} patches and {before} before them')
+    raise ValueError(
+        f'model: {tokens} tokens are no {grid[0]} x {grid[1]} patches and {before} before them')
 
 def _run(model, images, functions):
-    "Runs the model once; what each of `functions`, by number of the layer, makes of the inputs of its layer."
+    """Runs the model once; what each of `functions`, by number of the layer, makes of the inputs of
+    its layer."""
     layers, out, grid = attention_layers(model), {}, patch_grid(model, images)
     def look(l, branches):
         seen = []
@@ -116,7 +132,9 @@ def _run(model, images, functions):
             for a in attns: stack.enter_context(a.register_forward_pre_hook(hook, with_kwargs=True))
         stack.enter_context(_evaluating(model))
         try: model(images)
-        except AssertionError as e: raise ValueError(f'images of {images.shape[2]} x {images.shape[3]} pixels do not fit {type(model).__name__}: {e}') from e
+        except AssertionError as e:
+            raise ValueError(f'images of {images.shape[2]} x {images.shape[3]} pixels do not fit '
+                             f'{type(model).__name__}: {e}') from e
     return [out[l] for l in functions]
 
 # %% ../../nbs/5_maps/52_model.ipynb #e5bd5fed
@@ -126,7 +144,8 @@ def _of_all(model, images, function):
 def check_tokens(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
                  images:Tensor, # (B, channels, height, width); only their size matters
                 ):
-    "Runs the model once; raises `ValueError` where a layer has other tokens than `patch_grid` says."
+    """Runs the model once; raises `ValueError` where a layer has other tokens than `patch_grid`
+    says."""
     _of_all(model, images, lambda layer: None)
 
 def layer_inputs(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
@@ -138,17 +157,26 @@ def layer_inputs(model:nn.Module, # `InfViT`, or a plain vision transformer of t
 # %% ../../nbs/5_maps/52_model.ipynb #64ead58d
 def _map_function(variant, kind):
     "Function of a map by name, the variant's first if None."
-    if variant not in MAPS: raise ValueError(f'variant {variant!r} does not mix tokens, so there is nothing to map; choose a model of {", ".join(MAPS)}')
-    return MAPS[variant][next(iter(MAPS[variant])) if kind is None else one_of(f'kind (variant {variant!r})', kind, MAPS[variant])]
+    if variant not in MAPS:
+        raise ValueError(
+            f'variant {variant!r} does not mix tokens, so there is nothing to map; choose a model '
+                         f'of {", ".join(MAPS)}')
+    return MAPS[variant][next(iter(MAPS[variant])) if kind is None
+                         else one_of(f'kind (variant {variant!r})', kind, MAPS[variant])]
 
 def map_names(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
              )->list: # Keys of `MAPS[variant]`
-    "Names of the maps that all layers of a model have, its default first; raises `ValueError` for a model without any."
+    """Names of the maps that all layers of a model have, its default first; raises `ValueError` for
+    a model without any."""
     variants = list(dict.fromkeys(_variant(a) for a in attention_layers(model)))
     for v in variants: _map_function(v, None)
     names = [k for k in MAPS[variants[0]] if all(k in MAPS[v] for v in variants)]
-    if not getattr(model, 'has_class_token', True): names = [k for k in names if k not in ('class_token', 'rollout')]
-    if not names: raise ValueError(f'layers of variants {", ".join(variants)} have no map in common; ask for each layer by itself')
+    if not getattr(model, 'has_class_token', True):
+        names = [k for k in names if k not in ('class_token', 'rollout')]
+    if not names:
+        raise ValueError(
+            f'layers of variants {", ".join(variants)} have no map in common; ask for each layer '
+                         'by itself')
     return names
 
 # %% ../../nbs/5_maps/52_model.ipynb #d0f73663
@@ -158,16 +186,22 @@ def layer_numbers(layers, # Numbers from 0, or negative from the end, or one; No
     "The layers asked for, by number; raises `ValueError` for those that are not there."
     if layers is None: return list(range(depth))
     layers = list(layers) if hasattr(layers, '__iter__') else [layers]
-    if not layers or any(isinstance(l, bool) or not isinstance(l, int) or not -depth <= l < depth for l in layers):
+    if not layers or any(isinstance(l, bool) or not isinstance(l, int) or not -depth <= l < depth
+                         for l in layers):
         raise ValueError(f'layers must be integers from 0 to {depth - 1}, or negative from the end; got {layers}')
     return [l % depth for l in layers]
 
 def _check_kind(model, kind, functions, fuse):
-    if not getattr(model, 'has_class_token', True) and {softmax_class_token, softmax_rollout} & set(functions):
-        raise ValueError(f"kind {kind or 'class_token'!r} needs a class token, and this {type(model).__name__} has none; choose 'received'")
-    if softmax_rollout in functions and not fuse: raise ValueError("fuse must be True for kind 'rollout', which is a mean over heads")
+    if not getattr(model, 'has_class_token', True) and {softmax_class_token,
+                                                        softmax_rollout} & set(functions):
+        raise ValueError(
+            f"kind {kind or 'class_token'!r} needs a class token, and this {type(model).__name__} "
+                         "has none; choose 'received'")
+    if softmax_rollout in functions and not fuse:
+        raise ValueError("fuse must be True for kind 'rollout', which is a mean over heads")
 
-def _to_grid(maps, grid, before): return maps[..., before:].unflatten(-1, grid)  # (..., rows, columns)
+def _to_grid(maps, grid, before):
+    return maps[..., before:].unflatten(-1, grid)  # (..., rows, columns)
 
 # %% ../../nbs/5_maps/52_model.ipynb #72763436
 def attention_maps(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
@@ -178,16 +212,23 @@ def attention_maps(model:nn.Module, # `InfViT`, or a plain vision transformer of
                    normalize:bool=True, # Whether each head's map is divided by its sum over all tokens
                    **options # Passed to the function of the map, such as `direction` or `tol`
                   )->Tensor: # (B, layers, rows, columns), or (B, layers, H, rows, columns) without `fuse`
-    """Where each layer looks, one number per patch; the model runs once, in evaluation mode, and is left as it is.
+    """Where each layer looks, one number per patch; the model runs once, in evaluation mode, and
+    is left as it is.
 
-    Raises `ValueError` for other models, images, kinds or layers, and for variant "identity", which looks nowhere."""
+    Raises `ValueError` for other models, images, kinds or layers, and for variant "identity",
+    which looks nowhere."""
     attns, (grid, before) = attention_layers(model), patch_grid(model, images)
     chosen = layer_numbers(layers, len(attns))
-    run = {l: _map_function(_variant(attns[l]), kind) for l in (range(max(chosen) + 1) if kind == 'rollout' else chosen)}
+    run = {l: _map_function(_variant(attns[l]), kind)
+           for l in (range(max(chosen) + 1) if kind == 'rollout' else chosen)}
     _check_kind(model, kind, run.values(), fuse)
-    if kind == 'rollout': maps = softmax_rollout(_run(model, images, dict.fromkeys(run, lambda layer: layer)), **options)[:, chosen, None]
+    if kind == 'rollout':
+        maps = softmax_rollout(_run(model, images, dict.fromkeys(run, lambda layer: layer)),
+                               **options)[:, chosen, None]
     else:
-        once = dict(zip(run, _run(model, images, {l: lambda layer, f=f: f(layer, **options) for l, f in run.items()})))
+        once = dict(zip(run,
+                        _run(model, images,
+                             {l: lambda layer, f=f: f(layer, **options) for l, f in run.items()})))
         maps = torch.stack([once[l] for l in chosen], 1)  # (B, layers, H, N)
     if normalize: maps = maps/maps.sum(-1, keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
     return _to_grid(maps.mean(2) if fuse else maps, grid, before)
@@ -199,10 +240,12 @@ def plot_heads(model:nn.Module, # `InfViT`, or a plain vision transformer of tim
                layers=None, # Numbers of layers from 0, or one; None: all
                **options # Passed to the function of the map
               ): # The axes, (layers, heads)
-    "Maps of one image over it: a row for each layer, a column for each head, each on its own scale."
+    """Maps of one image over it: a row for each layer, a column for each head, each on its own
+    scale."""
     maps = attention_maps(model, image[None], kind, layers, fuse=False, **options)[0]
     L, H = maps.shape[:2]
-    axs = plt.subplots(L, H, figsize=(min(8, 1.5*H), min(8, 1.5*H)*L/H), squeeze=False, layout='constrained')[1]
+    axs = plt.subplots(L, H, figsize=(min(8, 1.5*H), min(8, 1.5*H)*L/H), squeeze=False,
+                       layout='constrained')[1]
     for row, l, of_layer in zip(axs, layer_numbers(layers, len(attention_layers(model))), maps):
         for ax, m in zip(row, of_layer): overlay(image, m, ax)
         row[0].set_ylabel(f'layer {l + 1}')
@@ -212,7 +255,9 @@ def plot_heads(model:nn.Module, # `InfViT`, or a plain vision transformer of tim
 # %% ../../nbs/5_maps/52_model.ipynb #d5ecded0
 def _control(name, values, at):
     said = ' '.join(f'{v:g}' for v in values)
-    return (f'<label style="display:block">{name} <input type="range" min="0" max="{len(values) - 1}" value="{at}" data-values="{said}" '
+    return (
+        f'<label style="display:block">{name} <input type="range" min="0" max="{len(values) - 1}" '
+            f'value="{at}" data-values="{said}" '
             f'aria-valuetext="{values[at]:g}" style="width:60%"></label>')
 
 _MOVE = """const s = [...this.querySelectorAll('input')], n = s[0].value*(+s[1].max + 1) + +s[1].value;
@@ -221,17 +266,26 @@ this.querySelectorAll('img.hops').forEach((m, i) => {m.style.display = i == n ? 
 
 # %% ../../nbs/5_maps/52_model.ipynb #c92181b4
 def _slider_html(below, maps, rhos, hops, at):
-    "`maps` (discounts, hops, rows, columns) over the grey image `below` (height, width); `at` are the first positions of the controls."
-    fill = 'position:absolute; inset:0; width:100%; height:100%; margin:0; image-rendering:pixelated'
+    """`maps` (discounts, hops, rows, columns) over the grey image `below` (height, width); `at` are
+    the first positions of the controls."""
+    fill = (
+        'position:absolute; inset:0; width:100%; height:100%; margin:0; image-rendering:pixelated')
     lines = [f'discount {r:g}, {t} hop{"s" if t > 1 else ""}' for r in rhos for t in hops]
     shown = at[0]*len(hops) + at[1]
-    ground = data_uri(png_bytes((255*(below - below.min())/max(np.ptp(below), 1e-30)).astype(np.uint8)))
-    images = [f'<img class="hops" alt="{line}" src="{data_uri(png_bytes(map_colours(m)))}" style="{fill}; opacity:{OPACITY}; display:{"block" if i == shown else "none"}">'
+    ground = data_uri(png_bytes((255*(below - below.min())/max(np.ptp(below), 1e-30))
+                                .astype(np.uint8)))
+    images = [f'<img class="hops" alt="{line}" src="{data_uri(png_bytes(map_colours(m)))}" '
+              f'style="{fill}; opacity:{OPACITY}; display:{"block" if i == shown else "none"}">'
               for i, (line, m) in enumerate(zip(lines, maps.reshape(-1, *maps.shape[2:])))]
-    return '\n'.join([f'<figure role="group" aria-label="map by discount and hops" style="margin:0; width:18em" oninput="{_MOVE}">',
-                      f'<div style="position:relative; aspect-ratio:{below.shape[1]}/{below.shape[0]}"><img alt="the image" src="{ground}" style="{fill}">', *images, '</div>',
-                      _control('discount', rhos, at[0]), _control('hops', hops, at[1]), f'<figcaption aria-live="polite">{lines[shown]}</figcaption></figure>'])
+    return '\n'.join(
+        ['<figure role="group" aria-label="map by discount and hops" style="margin:0; width:18em" '
+         f'oninput="{_MOVE}">',
+         f'<div style="position:relative; aspect-ratio:{below.shape[1]}/{below.shape[0]}"><img '
+         f'alt="the image" src="{ground}" style="{fill}">', *images, '</div>',
+         _control('discount', rhos, at[0]), _control('hops', hops, at[1]),
+         f'<figcaption aria-live="polite">{lines[shown]}</figcaption></figure>'])
 
+# %% ../../nbs/5_maps/52_model.ipynb #26dc4482
 def hops_slider(model:nn.Module, # With variant "pure", "multihop" or "linear"
                 image:Tensor, # (channels, height, width), normalised as the model wants it
                 layer:int=0, # Number of the layer from 0
@@ -243,11 +297,17 @@ def hops_slider(model:nn.Module, # With variant "pure", "multihop" or "linear"
     "One head's map under two sliders, discount and hops: plain HTML that needs no kernel."
     from IPython.display import HTML
     rhos, hops = sorted(rhos), sorted(hops)
-    if len(rhos)*len(hops) > 100: raise ValueError(f'rhos and hops must make at most 100 pictures, got {len(rhos)} x {len(hops)}')
-    (number,), (grid, before) = layer_numbers([layer], len(attention_layers(model))), patch_grid(model, image[None])
+    if len(rhos)*len(hops) > 100:
+        raise ValueError(
+            f'rhos and hops must make at most 100 pictures, got {len(rhos)} x {len(hops)}')
+    (number,), (grid, before) = (layer_numbers([layer], len(attention_layers(model))),
+                                 patch_grid(model, image[None]))
     inputs, = _run(model, image[None], {number: lambda o: o})
-    if not 0 <= head < inputs.q.shape[1]: raise ValueError(f'head must lie between 0 and {inputs.q.shape[1] - 1}, got {head}')
+    if not 0 <= head < inputs.q.shape[1]:
+        raise ValueError(f'head must lie between 0 and {inputs.q.shape[1] - 1}, got {head}')
     maps = _to_grid(hop_maps(inputs, rhos, hops, start)[:, :, 0, head], grid, before)
     maps = F.adaptive_avg_pool2d(maps, [min(n, 16) for n in grid]).cpu().numpy()
     own = torch.as_tensor(inputs.rho).expand(inputs.q.shape[1])[head].item()
-    return HTML(_slider_html(grey(image, 64), maps, rhos, hops, (min(range(len(rhos)), key=lambda i: abs(rhos[i] - own)), len(hops) - 1)))
+    return HTML(_slider_html(grey(image, 64), maps, rhos, hops,
+                             (min(range(len(rhos)), key=lambda i: abs(rhos[i] - own)),
+                              len(hops) - 1)))

@@ -14,11 +14,16 @@ from torch import Tensor, nn
 def grey(image, # Tensor (channels, height, width), or array or memory map (height, width, channels)
          most:int=512, # Pixels in a line, at least 1; of a longer line every so many are read
         )->np.ndarray: # (height, width), float32
-    "Mean over channels, every so many pixels of a large image; raises `ValueError` for other shapes."
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1: raise ValueError(f'most must be an integer of at least 1, got {most}')
-    rows = image.detach().float().cpu().movedim(0, -1).numpy() if isinstance(image, Tensor) and image.ndim == 3 else image
+    """Mean over channels, every so many pixels of a large image; raises `ValueError` for other
+    shapes."""
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise ValueError(f'most must be an integer of at least 1, got {most}')
+    rows = (image.detach().float().cpu().movedim(0, -1).numpy() if isinstance(image, Tensor)
+            and image.ndim == 3 else image)
     if len(getattr(rows, 'shape', ())) != 3 or 0 in rows.shape:
-        raise ValueError(f'image must be a tensor (channels, height, width) or an array (height, width, channels), got shape {tuple(getattr(image, "shape", ()))}')
+        raise ValueError(
+            'image must be a tensor (channels, height, width) or an array (height, width, '
+                         f'channels), got shape {tuple(getattr(image, "shape", ()))}')
     step = -(-max(rows.shape[:2])//most)
     return np.asarray(rows[::step, ::step], np.float32).mean(-1)
 
@@ -29,14 +34,17 @@ OPACITY = 0.6 # Share of a map's colour in a picture; the rest is the image
 def _checked(weights): # -> float64 array (rows, columns)
     w = torch.as_tensor(weights).detach().cpu().double()
     if w.ndim != 2 or not w.numel() or not (w >= 0).all() or w.isinf().any():
-        raise ValueError(f'weights must be a map (rows, columns) of finite numbers, none negative; got shape {tuple(w.shape)}')
+        raise ValueError(
+            'weights must be a map (rows, columns) of finite numbers, none negative; got shape '
+                         f'{tuple(w.shape)}')
     return w.numpy()
 
 def _largest(w): return w.max() or 1. # of a map without any weight all is dark
 
 def map_colours(weights # (rows, columns) tensor or array, finite and not negative
                )->np.ndarray: # (rows, columns, 3), uint8
-    "Colours of a map, from dark at zero to bright at its largest weight; raises `ValueError` for what is no map."
+    """Colours of a map, from dark at zero to bright at its largest weight; raises `ValueError` for
+    what is no map."""
     from matplotlib import colormaps
     w = _checked(weights)
     return np.ascontiguousarray(colormaps[COLOURS](w/_largest(w), bytes=True)[..., :3])
@@ -46,14 +54,16 @@ def overlay(image, # Tensor (channels, height, width), or array or memory map (h
             weights:Tensor, # (rows, columns) map of the image, finite and not negative
             ax=None, # Axes; new ones if None
            ): # The axes
-    "Draw a map over its image, in the colours of `map_colours`; raises `ValueError` for other shapes."
+    """Draw a map over its image, in the colours of `map_colours`; raises `ValueError` for other
+    shapes."""
     below, w = grey(image), _checked(weights)
     if ax is None:
         import matplotlib.pyplot as plt
         ax = plt.subplots(figsize=(2.5, 2.5), layout='constrained')[1]
     box = 0, below.shape[1], below.shape[0], 0
     ax.imshow(below, cmap='gray', extent=box)
-    ax.imshow(w, cmap=COLOURS, alpha=OPACITY, extent=box, vmin=0, vmax=_largest(w), interpolation='nearest')
+    ax.imshow(w, cmap=COLOURS, alpha=OPACITY, extent=box, vmin=0, vmax=_largest(w),
+              interpolation='nearest')
     ax.set(xticks=[], yticks=[])
     return ax
 
@@ -65,17 +75,23 @@ def plot_token_weights(model:nn.Module, # InfViT
                       ): # The axes, (1 + layers, n)
     "Validation images, and below each the token weights of some layers, mean over heads."
     depth = len(model.blocks)
-    layers = sorted({round(i*(depth - 1)/max(min(depth, 4) - 1, 1)) for i in range(min(depth, 4))}) if layers is None else layers
+    layers = (sorted({round(i*(depth - 1)/max(min(depth, 4) - 1, 1)) for i in range(min(depth, 4))})
+              if layers is None else layers)
     items = [dls.valid_ds[i*len(dls.valid_ds)//n] for i in range(n)]
     images = torch.stack([x for x, _ in items])
-    batch, *_ = dls.valid.after_batch((images.to(dls.device), torch.tensor([y for _, y in items], device=dls.device)))
+    batch, *_ = dls.valid.after_batch((images.to(dls.device),
+                                       torch.tensor([y for _, y in items], device=dls.device)))
     model.eval()
     with torch.no_grad(): predicted = model(batch).argmax(1).tolist()
     maps = model.token_weights(batch).mean(2).cpu()  # (n, depth, height, width)
     import matplotlib.pyplot as plt
-    fig, axs = plt.subplots(1 + len(layers), n, figsize=(8, 1.45*(1 + len(layers))), squeeze=False, layout='constrained')
+    fig, axs = plt.subplots(1 + len(layers), n, figsize=(8, 1.45*(1 + len(layers))), squeeze=False,
+                            layout='constrained')
     for i, (x, y) in enumerate(items):
-        axs[0, i].imshow(x.permute(1, 2, 0)); axs[0, i].set_title(f'{dls.names[y]}: {"✓" if predicted[i] == y else dls.names[predicted[i]]}', fontsize=8)
+        axs[0, i].imshow(x.permute(1, 2, 0))
+        axs[0,
+            i].set_title(f'{dls.names[y]}: {"✓" if predicted[i] == y else dls.names[predicted[i]]}',
+                         fontsize=8)
         for row, l in enumerate(layers, 1):
             overlay(x, maps[i, l], axs[row, i])
             if i == 0: axs[row, i].set_ylabel(f'block {l + 1}')

@@ -14,21 +14,25 @@ from torch.nn import functional as F
 
 from ..command import one_of
 from ..operators.linear import absorbed_context, linear_infsa
-from ..operators.multihop import kernel_infsa, multihop_infsa
+from ..operators.features import kernel_infsa
+from ..operators.multihop import multihop_infsa
 from ..theory.neumann import check_rho
-from ..operators.pure import check_mask, check_qkv, edge_mask, pure_infsa, widen, zero_padding
+from ..operators.inputs import check_mask, check_qkv, edge_mask, widen, zero_padding
+from ..operators.pure import pure_infsa
 from ..operators.segments import by_segment
 
 # %% ../../nbs/3_models/30_attention.ipynb #4795cb75
-def softmax_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, is_causal=False, query_padding_mask=None,
-                      dropout_p=0., need_weights=False, bias=None):
-    "Fused scaled dot-product attention with the masks of this package; `bias`, which broadcasts to (B, H, N, M), is added to the scores."
+def softmax_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, is_causal=False,
+                      query_padding_mask=None, dropout_p=0., need_weights=False, bias=None):
+    """Fused scaled dot-product attention with the masks of this package; `bias`, which broadcasts
+    to (B, H, N, M), is added to the scores."""
     check_qkv(q, k, v)
     removed = edge_mask(q, k, key_padding_mask, attn_mask, is_causal, query_padding_mask)
     q, k, v = zero_padding(q, k, v, key_padding_mask, query_padding_mask)
     if not need_weights:
         mask = None if removed is None else ~removed
-        if bias is not None: mask = (bias if removed is None else bias.masked_fill(removed, -torch.inf)).to(q.dtype)
+        if bias is not None:
+            mask = (bias if removed is None else bias.masked_fill(removed, -torch.inf)).to(q.dtype)
         return F.scaled_dot_product_attention(q, k, v, mask, dropout_p)
     scores = q @ k.mT / q.shape[-1]**0.5
     if bias is not None: scores = scores + bias.to(scores.dtype)
@@ -39,14 +43,17 @@ def softmax_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, 
     return w @ v, w
 
 # %% ../../nbs/3_models/30_attention.ipynb #8c1c259a
-def identity_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, is_causal=False, query_padding_mask=None,
-                       dropout_p=0., need_weights=False):
+def identity_attention(q, k, v, rho=None, key_padding_mask=None, attn_mask=None, is_causal=False,
+                       query_padding_mask=None, dropout_p=0., need_weights=False):
     "No mixing: every token keeps its own value. The control that shows what mixing is worth."
     check_qkv(q, k, v)
-    if q.shape[2] != k.shape[2]: raise ValueError(f'identity needs as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
+    if q.shape[2] != k.shape[2]:
+        raise ValueError(f'identity needs as many keys as queries, got {k.shape[2]} and '
+                         f'{q.shape[2]}')
     w = v.new_ones(q.shape[:3])  # the diagonal of the weights, (B, H, N)
     removed = edge_mask(q, k, key_padding_mask, attn_mask, is_causal, query_padding_mask)
-    if removed is not None: w = w.masked_fill(removed.expand(*q.shape[:3], q.shape[2]).diagonal(dim1=-2, dim2=-1), 0)
+    if removed is not None:
+        w = w.masked_fill(removed.expand(*q.shape[:3], q.shape[2]).diagonal(dim1=-2, dim2=-1), 0)
     if dropout_p: w = F.dropout(w, dropout_p)
     q, k, v = zero_padding(q, k, v, key_padding_mask, query_padding_mask)
     out = v * w.unsqueeze(-1)
@@ -57,16 +64,21 @@ def _without_pairs(variant, f, instead):
     "`f` behind the common signature; a mask over pairs of tokens is refused."
     def mix(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, **kwargs):
         for name, given in (('attn_mask', attn_mask is not None), ('is_causal', is_causal)):
-            if given: raise ValueError(f"{name}: in variant '{variant}' a mask over pairs of tokens cannot act; use variant '{instead}'")
+            if given:
+                raise ValueError(f"{name}: in variant '{variant}' a mask over pairs of tokens "
+                                 f"cannot act; use variant '{instead}'")
         return f(q, k, v, rho, key_padding_mask, **kwargs)
     return mix
 
-VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa, linear=_without_pairs('linear', linear_infsa, 'pure'), multihop=multihop_infsa,
-                kernel=_without_pairs('kernel', kernel_infsa, 'multihop'), identity=identity_attention)
+VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa,
+                linear=_without_pairs('linear', linear_infsa, 'pure'), multihop=multihop_infsa,
+                kernel=_without_pairs('kernel', kernel_infsa, 'multihop'),
+                identity=identity_attention)
 UNDISCOUNTED = 'softmax', 'identity'
 
 # %% ../../nbs/3_models/30_attention.ipynb #90fad6e6
-LOWEST = -1e4  # at or below, a float mask removes: libraries write -1e4, -1e9 or the lowest number of their type
+# at or below, a float mask removes: libraries write -1e4, -1e9 or the lowest number of their type
+LOWEST = -1e4
 
 def _read_mask(name:str, # Name of the argument, for the message
                mask:Tensor|None, # bool, or float, which is added to the scores
@@ -77,8 +89,8 @@ def _read_mask(name:str, # Name of the argument, for the message
     if mask is None or not mask.is_floating_point(): return mask, None
     if adds: return mask == -torch.inf, mask.masked_fill(mask == -torch.inf, 0)
     removed = mask <= LOWEST
-    message = (f'{name}: variant {variant!r} has no scores to add a bias to here; a float mask may hold only 0 and numbers at or below '
-               f'{LOWEST:.0e}, which remove')
+    message = (f'{name}: variant {variant!r} has no scores to add a bias to here; a float mask may '
+               f'hold only 0 and numbers at or below {LOWEST:.0e}, which remove')
     try: torch._assert_async((removed | (mask == 0)).all(), message)  # does not wait for a device
     except RuntimeError as e: raise ValueError(message) from e
     return removed, None
@@ -92,24 +104,33 @@ class _Parameters(nn.Module):
     def __init__(self, embed_dim, num_heads, bias, kdim, vdim, device, dtype):
         super().__init__()
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
-            raise ValueError(f'num_heads must divide embed_dim, got num_heads={num_heads}, embed_dim={embed_dim}')
-        self.embed_dim, self.num_heads, self.kdim, self.vdim = embed_dim, num_heads, *(embed_dim if d is None else d for d in (kdim, vdim))
-        if min(self.kdim, self.vdim) < 1: raise ValueError(f'kdim and vdim must be at least 1, got {kdim} and {vdim}')
+            raise ValueError('num_heads must divide embed_dim, got '
+                             f'num_heads={num_heads}, embed_dim={embed_dim}')
+        self.embed_dim, self.num_heads = embed_dim, num_heads
+        self.kdim, self.vdim = (embed_dim if d is None else d for d in (kdim, vdim))
+        if min(self.kdim, self.vdim) < 1:
+            raise ValueError(f'kdim and vdim must be at least 1, got {kdim} and {vdim}')
         self.head_dim, self.stacked = embed_dim // num_heads, self.kdim == self.vdim == embed_dim
-        shapes = dict(in_proj_weight=3*embed_dim) if self.stacked else dict(q_proj_weight=embed_dim, k_proj_weight=embed_dim, v_proj_weight=embed_dim)
+        def empty(*shape): return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
+        shapes = (dict(in_proj_weight=3*embed_dim) if self.stacked
+                  else dict(q_proj_weight=embed_dim, k_proj_weight=embed_dim,
+                            v_proj_weight=embed_dim))
         for n, rows in shapes.items():
             width = dict(k=self.kdim, v=self.vdim).get(n[0], embed_dim)
-            self.register_parameter(n, nn.Parameter(torch.empty(rows, width, device=device, dtype=dtype)))
-        self.register_parameter('in_proj_bias', nn.Parameter(torch.empty(3*embed_dim, device=device, dtype=dtype)) if bias else None)
+            self.register_parameter(n, empty(rows, width))
+        self.register_parameter('in_proj_bias', empty(3*embed_dim) if bias else None)
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
 
-    def _weights(self): return self.in_proj_weight.chunk(3) if self.stacked else (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+    def _weights(self):
+        return (self.in_proj_weight.chunk(3) if self.stacked
+                else (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight))
 
 # %% ../../nbs/3_models/30_attention.ipynb #78fed6d3
 class _Projections(_Parameters):
     "First values, casts and the way from tokens to heads."
     def reset_parameters(self)->None:
-        "Draw first values as `nn.MultiheadAttention` does, those of `out_proj` too; the discount starts again where it did."
+        """Draw first values as `nn.MultiheadAttention` does, those of `out_proj` too; the discount
+        starts again where it did."""
         self.out_proj.reset_parameters()
         self._draw()
 
@@ -126,15 +147,19 @@ class _Projections(_Parameters):
         def cast(t):
             to = fn(t)
             mine = logit is not None and (t is logit or t is logit.grad)
-            return t.to(to.device, torch.float32) if mine and to.dtype in (torch.float16, torch.bfloat16) else to
+            return (t.to(to.device, torch.float32)
+                    if mine and to.dtype in (torch.float16, torch.bfloat16) else to)
         return super()._apply(cast, recurse)
 
     def project(self, *xs):
         "Queries, keys and values as (B, H, tokens, D)."
-        for name, x, d in zip(('query', 'key', 'value'), xs, (self.embed_dim, self.kdim, self.vdim)):
-            if x.shape[-1] != d: raise ValueError(f'{name} must have width {d}, got shape {tuple(x.shape)}')
+        for name, x, d in zip(('query', 'key', 'value'), xs,
+                              (self.embed_dim, self.kdim, self.vdim)):
+            if x.shape[-1] != d:
+                raise ValueError(f'{name} must have width {d}, got shape {tuple(x.shape)}')
         bs = (None,)*3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
-        return [F.linear(x, w, b).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x, w, b in zip(xs, self._weights(), bs)]
+        return [F.linear(x, w, b).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+                for x, w, b in zip(xs, self._weights(), bs)]
 
 # %% ../../nbs/3_models/30_attention.ipynb #49d49e1f
 def _one_tensor(a, b):
@@ -150,92 +175,126 @@ def _batch_first(xs, view):
     k = q if _one_tensor(query, key) else view(key)
     return q, k, k if _one_tensor(key, value) else view(value)
 
+# %% ../../nbs/3_models/30_attention.ipynb #fc4f2770
 class _Roles(_Projections):
     "Decides which queries are padding."
     def _query_padding(self, query, key, kpm, qpm):
         N, M, variant = query.shape[1], key.shape[1], self.variant
-        if self.self_attention and N != M: raise ValueError(f'self_attention=True needs as many keys as queries, got {M} and {N}')
+        if self.self_attention and N != M:
+            raise ValueError(f'self_attention=True needs as many keys as queries, got {M} and {N}')
         if qpm is not None or kpm is None: return qpm
-        if self.self_attention is not None: return kpm if self.self_attention else self._warn_of_padding()
-        if N != M or variant in UNDISCOUNTED: return None  # rows of softmax stand alone: as in PyTorch, padded ones are computed too
+        if self.self_attention is not None:
+            return kpm if self.self_attention else self._warn_of_padding()
+        if N != M or variant in UNDISCOUNTED:
+            return None  # rows of softmax stand alone: as in PyTorch, padded ones are computed too
         if query is key: return kpm
-        raise ValueError(f'key_padding_mask: {N} queries and {M} keys are two tensors, so variant {variant!r} cannot see whether the queries '
-                         'are padded too; say so with self_attention=True or False at construction, or pass query_padding_mask')
+        raise ValueError(f'key_padding_mask: {N} queries and {M} keys are two tensors, so variant '
+                         f'{variant!r} cannot see whether the queries are padded too; say so with '
+                         'self_attention=True or False at construction, or pass '
+                         'query_padding_mask')
 
     def _warn_of_padding(self):
         if self.variant not in UNDISCOUNTED and not torch.compiler.is_compiling():
-            warnings.warn(f'key_padding_mask without query_padding_mask: all queries count in the norm or the pooled query of variant '
-                          f'{self.variant!r}; if some are padding, pass query_padding_mask', stacklevel=6)  # the caller's line
+            warnings.warn('key_padding_mask without query_padding_mask: all queries count in the '
+                          f'norm or the pooled query of variant {self.variant!r}; if some are '
+                          'padding, pass query_padding_mask', stacklevel=6)  # the caller's line
 
     def _warn_of_pairs(self, attn_mask, is_causal):
-        if attn_mask is None or is_causal or self.variant not in ('pure', 'multihop') or torch.compiler.is_compiling(): return
-        warnings.warn(f"attn_mask hides edges of variant {self.variant!r}, but all edges share one norm, through which tokens still reach each "
-                      'other; is_causal=True or segment_ids keep them apart', stacklevel=5)
+        shared = self.variant in ('pure', 'multihop') and not is_causal
+        if attn_mask is None or not shared or torch.compiler.is_compiling(): return
+        warnings.warn(f'attn_mask hides edges of variant {self.variant!r}, but all edges share one '
+                      'norm, through which tokens still reach each other; is_causal=True or '
+                      'segment_ids keep them apart', stacklevel=5)
 
 # %% ../../nbs/3_models/30_attention.ipynb #d77618ea
 def _pair_mask(mask, B, H, N, M):
     "`attn_mask` that broadcasts to (B, H, N, M)."
     if mask is None: return None
     if tuple(mask.shape) not in ((N, M), (B*H, N, M)):
-        raise ValueError(f'attn_mask must have shape {(N, M)} or (batch*heads, queries, keys) = {(B*H, N, M)}, got {tuple(mask.shape)}')
+        raise ValueError(f'attn_mask must have shape {(N, M)} or (batch*heads, queries, keys) = '
+                         f'{(B*H, N, M)}, got {tuple(mask.shape)}')
     return mask.unflatten(0, (B, H)) if mask.ndim == 3 else mask
 
 def _check_inputs(xs):
     for name, x in zip(('query', 'key', 'value'), xs):
-        if x.is_nested: raise ValueError(f'{name}: nested tensors are not taken; build nn.TransformerEncoder with enable_nested_tensor=False, '
-                                         'or set use_nested_tensor = False on one that is built')
+        if x.is_nested:
+            raise ValueError(f'{name}: nested tensors are not taken; build nn.TransformerEncoder '
+                             'with enable_nested_tensor=False, or set use_nested_tensor = False '
+                             'on one that is built')
     if len({x.ndim for x in xs}) > 1 or xs[0].ndim not in (2, 3):
-        raise ValueError(f'query, key and value must all have 2 or all 3 axes, got shapes {[tuple(x.shape) for x in xs]}')
+        raise ValueError('query, key and value must all have 2 or all 3 axes, got shapes '
+                         f'{[tuple(x.shape) for x in xs]}')
 
 def _check_segments(layer, qpm, pairs):
-    if layer.self_attention is False: raise ValueError('segment_ids need self-attention, and this layer was made with self_attention=False')
-    if pairs is not None: raise ValueError('segment_ids take no attn_mask beside them: a mask over the whole row does not fit its parts')
-    if qpm is not None: raise ValueError('segment_ids and query_padding_mask exclude each other: key_padding_mask says what is padding')
+    if layer.self_attention is False:
+        raise ValueError('segment_ids need self-attention, and this layer was made with '
+                         'self_attention=False')
+    if pairs is not None:
+        raise ValueError('segment_ids take no attn_mask beside them: a mask over the whole row '
+                         'does not fit its parts')
+    if qpm is not None:
+        raise ValueError('segment_ids and query_padding_mask exclude each other: key_padding_mask '
+                         'says what is padding')
 
 # %% ../../nbs/3_models/30_attention.ipynb #b092ddbe
 EDGE = 1e-6  # a discount stays so far from 0 and 1
 
-class _Mixer(_Roles):
-    "Projects, mixes by the variant and projects back; batch first."
+# %% ../../nbs/3_models/30_attention.ipynb #62ef86e1
+class _Absorbing(_Roles):
+    "The discount, padding, and the one row of `linear`; batch first."
     _qkv_same_embed_dim = False  # keeps PyTorch's fused encoder, which computes softmax, away
-    reduce = None  # adds sums over tokens of `linear` over the processes that share them, see `SequenceParallel`
+    # adds sums over tokens of `linear` over the processes that share them, see `SequenceParallel`
+    reduce = None
 
     @property
     def rho(self)->Tensor: # (H,) discount per head; ones where the variant has none
-        if self.rho_logit is None: return torch.ones(self.num_heads, device=self._weights()[0].device)
+        if self.rho_logit is None:
+            return torch.ones(self.num_heads, device=self._weights()[0].device)
         return widen(self.rho_logit)[0].sigmoid().clamp(EDGE, 1 - EDGE)
-
-    def _mix(self, xs, kpm, qpm, need_weights, segment_ids=None, **masks):
-        "Output (B, N, C) and, if asked for, weights (B, H, N or 1, M)."
-        p = self.dropout if self.training else 0.
-        alone = segment_ids is None and masks.get('attn_mask') is None and not masks.get('is_causal')
-        if self.variant == 'linear' and self.stacked and alone and qpm is kpm and xs[0] is xs[1] is xs[2]:
-            return self._absorbed(xs[0], kpm, p, need_weights)
-        q, k, v = self.project(*self._without_padding(xs, kpm, qpm))
-        options = dict(rho=self.rho, dropout_p=p, need_weights=need_weights, **masks)
-        mix = VARIANTS[self.variant]
-        if segment_ids is None: out = mix(q, k, v, key_padding_mask=kpm, query_padding_mask=qpm, **options)
-        else: out = by_segment(mix, q, k, v, segment_ids, kpm, **options)
-        out, w = out if need_weights else (out, None)
-        return self.out_proj(out.transpose(1, 2).flatten(2)), w
 
     @staticmethod
     def _without_padding(xs, kpm, qpm):
         "Zeros where padding is: times zero, NaN would still reach the gradient of the projections."
-        if kpm is not None and qpm is None and xs[0] is xs[1]: qpm = kpm[..., None] & ~xs[0].isfinite()  # rows that softmax computes all the same
+        if kpm is not None and qpm is None and xs[0] is xs[1]:
+            qpm = kpm[..., None] & ~xs[0].isfinite()  # rows that softmax computes all the same
         elif qpm is not None: qpm = qpm[..., None]
-        return [x if m is None else x.masked_fill(m, 0) for x, m in zip(xs, (qpm, *[None if kpm is None else kpm[..., None]]*2))]
+        return [x if m is None else x.masked_fill(m, 0)
+                for x, m in zip(xs, (qpm, *[None if kpm is None else kpm[..., None]]*2))]
 
     def _absorbed(self, x, kpm, p, need_weights):
-        if x.shape[-1] != self.embed_dim: raise ValueError(f'query must have width {self.embed_dim}, got shape {tuple(x.shape)}')
-        o, w = absorbed_context(x, self.in_proj_weight, self.in_proj_bias, self.rho, self.num_heads, kpm, dropout_p=p, reduce=self.reduce)
-        rows = self.out_proj(torch.stack([o] if kpm is None else [o, torch.zeros_like(o)], 1))  # (B, 1 or 2, C)
-        out = rows[:, :1].expand(x.shape) if kpm is None else torch.where(kpm[..., None], rows[:, 1:], rows[:, :1])
+        if x.shape[-1] != self.embed_dim:
+            raise ValueError(f'query must have width {self.embed_dim}, got shape {tuple(x.shape)}')
+        o, w = absorbed_context(x, self.in_proj_weight, self.in_proj_bias, self.rho, self.num_heads,
+                                kpm, dropout_p=p, reduce=self.reduce)
+        # (B, 1 or 2, C)
+        rows = self.out_proj(torch.stack([o] if kpm is None else [o, torch.zeros_like(o)], 1))
+        out = (rows[:, :1].expand(x.shape) if kpm is None
+               else torch.where(kpm[..., None], rows[:, 1:], rows[:, :1]))
         return out, w.to(out.dtype) if need_weights else None
+
+# %% ../../nbs/3_models/30_attention.ipynb #c0721046
+class _Mixer(_Absorbing):
+    "Projects, mixes by the variant and projects back; batch first."
+    def _mix(self, xs, kpm, qpm, need_weights, segment_ids=None, **masks):
+        "Output (B, N, C) and, if asked for, weights (B, H, N or 1, M)."
+        p = self.dropout if self.training else 0.
+        alone = (segment_ids is None and masks.get('attn_mask') is None
+                 and not masks.get('is_causal'))
+        one = xs[0] is xs[1] is xs[2] and qpm is kpm
+        if self.variant == 'linear' and self.stacked and alone and one:
+            return self._absorbed(xs[0], kpm, p, need_weights)
+        q, k, v = self.project(*self._without_padding(xs, kpm, qpm))
+        options = dict(rho=self.rho, dropout_p=p, need_weights=need_weights, **masks)
+        mix = VARIANTS[self.variant]
+        if segment_ids is None:
+            out = mix(q, k, v, key_padding_mask=kpm, query_padding_mask=qpm, **options)
+        else: out = by_segment(mix, q, k, v, segment_ids, kpm, **options)
+        out, w = out if need_weights else (out, None)
+        return self.out_proj(out.transpose(1, 2).flatten(2)), w
 
     def token_weights(self,
                       x:Tensor, # (B, N, C)
-                      key_padding_mask:Tensor|None=None, # (B, N) bool, True where a token is padding
+                      key_padding_mask:Tensor|None=None, # (B, N), True for padding
                      )->Tensor: # (B, H, N), each head sums to one
         "Share of the layer's attention that each token receives: column sums of its weights."
         _, w = self._mix((x, x, x), key_padding_mask, key_padding_mask, True)
@@ -243,15 +302,19 @@ class _Mixer(_Roles):
         return received / received.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
 
     def extra_repr(self):
-        said = ''.join(f', {n}={v}' for n, v, usual in (('self_attention', self.self_attention, None), ('dropout', self.dropout, 0.),
-                                                        ('learn_rho', self.rho_logit is None or self.rho_logit.requires_grad, True)) if v != usual)
+        learns = self.rho_logit is None or self.rho_logit.requires_grad
+        options = (('self_attention', self.self_attention, None), ('dropout', self.dropout, 0.),
+                   ('learn_rho', learns, True))
+        said = ''.join(f', {n}={v}' for n, v, usual in options if v != usual)
         return f'{self.embed_dim}, num_heads={self.num_heads}, variant={self.variant!r}{said}'
 
 # %% ../../nbs/3_models/30_attention.ipynb #aea76c28
 class InfSAttention(_Mixer):
-    """Multi-head attention with the call signature, the return and the parameter names of `nn.MultiheadAttention`.
+    """Multi-head attention with the call signature, the return and the parameter names of
+    `nn.MultiheadAttention`.
 
-    Raises `ValueError` on widths, masks or a discount that do not fit, and where padding is given and it cannot see whose.
+    Raises `ValueError` on widths, masks or a discount that do not fit, and where padding is given
+    and it cannot see whose.
     Source: arXiv 2603.00175."""
     def __init__(self,
                  embed_dim:int, # C, model width
@@ -260,23 +323,30 @@ class InfSAttention(_Mixer):
                  bias:bool=True, # Whether projections have a bias
                  batch_first:bool=True, # Whether inputs are (B, N, C) rather than (N, B, C)
                  dropout:float=0., # Probability that an edge is dropped in training, in [0, 1)
-                 rho:float=0.95, # First value of the discount, in (0, 1); softmax and identity have none
+                 rho:float=0.95, # First discount, in (0, 1); softmax, identity: none
                  learn_rho:bool=True, # Whether the discount learns
                  kdim:int|None=None, # Width of keys; `embed_dim` if None
                  vdim:int|None=None, # Width of values; `embed_dim` if None
-                 self_attention:bool|None=None, # Whether queries are the keys' tokens; None: seen by lengths and memory, or asked
+                 self_attention:bool|None=None, # Are queries the keys' tokens? None: by memory
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters; the discount's logit is float32 at least
                 ):
         super().__init__(embed_dim, num_heads, bias, kdim, vdim, device, dtype)
         if not 0 <= dropout < 1: raise ValueError(f'dropout must lie in [0, 1), got {dropout}')
-        if self_attention is not None and not isinstance(self_attention, bool): raise ValueError(f'self_attention must be True, False or None, got {self_attention!r}')
-        self.variant, self.batch_first, self.dropout = one_of('variant', variant, VARIANTS), batch_first, dropout
-        if variant in UNDISCOUNTED and rho != 0.95: raise ValueError(f'rho: variant {variant!r} has no discount, got {rho}')
-        if variant in UNDISCOUNTED and not learn_rho: raise ValueError(f'learn_rho: variant {variant!r} has no discount, got {learn_rho}')
-        if not isinstance(rho, (int, float)): raise ValueError(f'rho must be one number, got {rho!r}')
+        if self_attention is not None and not isinstance(self_attention, bool):
+            raise ValueError(f'self_attention must be True, False or None, got {self_attention!r}')
+        self.variant = one_of('variant', variant, VARIANTS)
+        self.batch_first, self.dropout = batch_first, dropout
+        if variant in UNDISCOUNTED and rho != 0.95:
+            raise ValueError(f'rho: variant {variant!r} has no discount, got {rho}')
+        if variant in UNDISCOUNTED and not learn_rho:
+            raise ValueError(f'learn_rho: variant {variant!r} has no discount, got {learn_rho}')
+        if not isinstance(rho, (int, float)):
+            raise ValueError(f'rho must be one number, got {rho!r}')
         check_rho(float(rho))
-        if not EDGE <= rho <= 1 - EDGE: raise ValueError(f'rho must lie in [{EDGE:g}, 1 - {EDGE:g}], which the logit keeps, got {rho}')
+        if not EDGE <= rho <= 1 - EDGE:
+            raise ValueError(f'rho must lie in [{EDGE:g}, 1 - {EDGE:g}], which the logit keeps, '
+                             f'got {rho}')
         self.self_attention, self.first_logit = self_attention, math.log(rho/(1 - rho))
         logit = widen(torch.empty(num_heads, device=device, dtype=dtype))[0]
         if variant in UNDISCOUNTED: self.rho_logit = None
@@ -290,29 +360,37 @@ class InfSAttention(_Mixer):
                 value:Tensor, # (B, M, vdim)
                 key_padding_mask:Tensor|None=None, # (B, M), True where a key is padding
                 need_weights:bool=True, # Whether to return the weights too
-                attn_mask:Tensor|None=None, # (N, M) or (B*H, N, M), True where an edge is removed; in pure and multihop the norm stays shared
+                attn_mask:Tensor|None=None, # (N, M) or (B*H, N, M), True where an edge is removed
                 average_attn_weights:bool=True, # Whether weights are averaged over heads
-                is_causal:bool=False, # Whether query i sees keys up to i only; acts without `attn_mask` too
+                is_causal:bool=False, # Whether query i sees keys up to i only
                 query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
-                segment_ids:Tensor|None=None, # (B, N) integers; says self-attention, tokens of one number for themselves, see `by_segment`
-               )->tuple[Tensor,Tensor|None]: # Output shaped as `query`; weights (B, N, M) or (B, H, N, M), or None
+                segment_ids:Tensor|None=None, # (B, N) integers: tokens of one number for themselves
+               )->tuple[Tensor,Tensor|None]: # Shaped as `query`; weights (B, N, M) or (B, H, N, M)
         _check_inputs((query, key, value))
         batched, both, ids = query.ndim == 3, query_padding_mask is key_padding_mask, segment_ids
         adds, v = self.variant == 'softmax', self.variant
         kpm, added = _read_mask('key_padding_mask', key_padding_mask, v, adds and ids is None)
-        (pairs, bias), (qpm, _) = _read_mask('attn_mask', attn_mask, v, adds), _read_mask('query_padding_mask', query_padding_mask, v)
-        xs = _batch_first((query, key, value), lambda x: x[None] if not batched else x if self.batch_first else x.transpose(0, 1))
-        kpm, qpm, added, ids = (t if t is None or batched else t[None] for t in (kpm, qpm, added, ids))
+        pairs, bias = _read_mask('attn_mask', attn_mask, v, adds)
+        qpm, _ = _read_mask('query_padding_mask', query_padding_mask, v)
+        xs = _batch_first((query, key, value), lambda x: x[None] if not batched else x
+                          if self.batch_first else x.transpose(0, 1))
+        kpm, qpm, added, ids = (t if t is None or batched else t[None]
+                                for t in (kpm, qpm, added, ids))
         if both: qpm = kpm
         (B, N), M = xs[0].shape[:2], xs[1].shape[1]
         pairs, bias = (_pair_mask(m, B, self.num_heads, N, M) for m in (pairs, bias))
-        for name, mask, n in (('key_padding_mask', kpm, M), ('query_padding_mask', qpm, N)): check_mask(name, mask, (B, n), exact=True)
+        for name, mask, n in (('key_padding_mask', kpm, M), ('query_padding_mask', qpm, N)):
+            check_mask(name, mask, (B, n), exact=True)
         if added is not None: bias = added[:, None, None] + (0 if bias is None else bias)
-        if ids is not None: _check_segments(self, query_padding_mask, pairs if bias is None else bias)
+        if ids is not None:
+            _check_segments(self, query_padding_mask, pairs if bias is None else bias)
         self._warn_of_pairs(pairs, is_causal)
         qpm = self._query_padding(*xs[:2], kpm, qpm) if ids is None else kpm
-        out, w = self._mix(xs, kpm, qpm, need_weights, ids, attn_mask=pairs, is_causal=is_causal, **({} if bias is None else dict(bias=bias)))
+        out, w = self._mix(xs, kpm, qpm, need_weights, ids, attn_mask=pairs, is_causal=is_causal,
+                           **({} if bias is None else dict(bias=bias)))
         out = out.contiguous()  # one row for all tokens becomes a tensor that may be written to
-        if w is not None: w = (w.mean(1) if average_attn_weights else w).expand(*(B, N) if average_attn_weights else (B, self.num_heads, N), -1)
+        if w is not None:
+            w = (w.mean(1).expand(B, N, -1) if average_attn_weights
+                 else w.expand(B, self.num_heads, N, -1))
         if not batched: return out[0], None if w is None else w[0]
         return out if self.batch_first else out.transpose(0, 1), w

@@ -15,11 +15,12 @@ from torch.utils.checkpoint import checkpoint
 
 from ..command import one_of
 from .attention import VARIANTS, InfSAttention
-from ..operators.pure import no_autocast, widen
+from ..operators.inputs import no_autocast, widen
 
 # %% ../../nbs/3_models/31_vit.ipynb #d7def7af
 class DropPath(nn.Module):
-    "Leaves a residual branch out for whole images in training, and scales the others up (stochastic depth, arXiv 1603.09382)."
+    """Leaves a residual branch out for whole images in training, and scales the others up
+    (stochastic depth, arXiv 1603.09382)."""
     def __init__(self, p:float=0. # Probability that an image skips the branch, in [0, 1)
                 ):
         super().__init__()
@@ -48,10 +49,12 @@ class Block(nn.Module):
                 ):
         super().__init__()
         hidden, where = int(dim*mlp_ratio), dict(device=device, dtype=dtype)
-        if hidden < 1: raise ValueError(f'mlp_ratio must give a width of at least 1, got {mlp_ratio}')
+        if hidden < 1:
+            raise ValueError(f'mlp_ratio must give a width of at least 1, got {mlp_ratio}')
         self.norm1, self.norm2 = nn.LayerNorm(dim, **where), nn.LayerNorm(dim, **where)
         self.attn = InfSAttention(dim, num_heads, variant, self_attention=True, **where, **kwargs)
-        self.mlp = nn.Sequential(nn.Linear(dim, hidden, **where), nn.GELU(), nn.Linear(hidden, dim, **where))
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden, **where), nn.GELU(),
+                                 nn.Linear(hidden, dim, **where))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x): # (B, N, C)
@@ -62,7 +65,8 @@ class Block(nn.Module):
 # %% ../../nbs/3_models/31_vit.ipynb #625a1988
 def _pair(name, value):
     value = (value, value) if isinstance(value, int) else tuple(value)
-    if len(value) != 2 or min(value) < 1: raise ValueError(f'{name} must be one or two positive integers, got {value}')
+    if len(value) != 2 or min(value) < 1:
+        raise ValueError(f'{name} must be one or two positive integers, got {value}')
     return value
 
 # %% ../../nbs/3_models/31_vit.ipynb #2b752ef8
@@ -70,7 +74,8 @@ def resize_matrix(n:int, # Numbers in a line
                   m:int, # Numbers wanted
                   like:Tensor, # Gives type, float32 or wider, and device
                  )->Tensor: # (m, n)
-    "What bicubic interpolation with antialiasing does to a line of `n` numbers to make it `m` long."
+    """What bicubic interpolation with antialiasing does to a line of `n` numbers to make it `m`
+    long."""
     units = torch.eye(n, dtype=like.dtype, device=like.device)[None, None]
     return F.interpolate(units, (m, n), mode='bicubic', antialias=True)[0, 0]
 
@@ -79,32 +84,44 @@ class _PatchTokens(nn.Module):
     "Patches as tokens behind a class token, with learned positions that follow the image's grid."
     def __init__(self, img_size, patch_size, dim, in_chans, device, dtype):
         super().__init__()
-        if patch_size < 1 or in_chans < 1: raise ValueError(f'patch_size and in_chans must be at least 1, got {patch_size} and {in_chans}')
-        self.img_size, self.patch_size, self.in_chans = _pair('img_size', img_size), patch_size, in_chans
+        if patch_size < 1 or in_chans < 1:
+            raise ValueError(f'patch_size and in_chans must be at least 1, got {patch_size} and '
+                             f'{in_chans}')
+        self.img_size = _pair('img_size', img_size)
+        self.patch_size, self.in_chans = patch_size, in_chans
         self.grid = self._grid(*self.img_size)
-        self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, patch_size, device=device, dtype=dtype)
-        self.cls_token, self.pos_embed = (nn.Parameter(torch.empty(1, n, dim, device=device, dtype=dtype)) for n in (1, 1 + prod(self.grid)))
+        where = dict(device=device, dtype=dtype)
+        self.patch_embed = nn.Conv2d(in_chans, dim, patch_size, patch_size, **where)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, dim, **where))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + prod(self.grid), dim, **where))
 
     def _grid(self, height, width):
         p = self.patch_size
-        if height % p or width % p: raise ValueError(f'image size must be a multiple of patch_size={p}, got {height} x {width}; resize or pad the image')
+        if height % p or width % p:
+            raise ValueError(f'image size must be a multiple of patch_size={p}, got {height} x '
+                             f'{width}; resize or pad the image')
         return height // p, width // p
 
     def embed(self, images:Tensor # (B, in_chans, height, width)
              )->Tensor: # (B, 1 + patches, C)
         "Patch tokens behind the class token, with positions interpolated to the image's grid."
-        if images.ndim != 4 or images.shape[1] != self.in_chans: raise ValueError(f'images must have shape (B, {self.in_chans}, height, width), got {tuple(images.shape)}')
-        grid, cls_pos, pos = self._grid(*images.shape[2:]), self.pos_embed[:, :1], self.pos_embed[:, 1:]
+        if images.ndim != 4 or images.shape[1] != self.in_chans:
+            raise ValueError(f'images must have shape (B, {self.in_chans}, height, width), got '
+                             f'{tuple(images.shape)}')
+        grid = self._grid(*images.shape[2:])
+        cls_pos, pos = self.pos_embed[:, :1], self.pos_embed[:, 1:]
         if grid != self.grid:
             wide, = widen(pos.unflatten(1, self.grid))  # (1, old height, old width, C)
             up, across = (resize_matrix(n, m, wide) for n, m in zip(self.grid, grid))
-            with no_autocast(pos.device): pos = (up @ (across @ wide).flatten(2)).view(1, -1, pos.shape[2]).to(pos.dtype)
+            with no_autocast(pos.device):
+                pos = (up @ (across @ wide).flatten(2)).view(1, -1, pos.shape[2]).to(pos.dtype)
         x = self.patch_embed(images).flatten(2).mT + pos  # (B, patches, C)
         return torch.cat([(self.cls_token + cls_pos).expand(x.shape[0], -1, -1), x], 1)
 
 # %% ../../nbs/3_models/31_vit.ipynb #ee13270a
 def _init_weights(model):
-    "Matrices are normal with deviation one over the root of their inputs, embeddings with 0.02, biases zero."
+    """Matrices are normal with deviation one over the root of their inputs, embeddings with 0.02,
+    biases zero."""
     for n, p in model.named_parameters():
         if n in ('cls_token', 'pos_embed'): nn.init.trunc_normal_(p, std=0.02)
         elif p.ndim > 1: nn.init.trunc_normal_(p, std=p[0].numel()**-0.5)
@@ -114,7 +131,7 @@ def _init_weights(model):
 class InfViT(_PatchTokens):
     "Vision transformer with `InfSAttention`; images of any size that the patch divides."
     def __init__(self,
-                 img_size:int|tuple=224, # Height and width that position embeddings are made for, pixels
+                 img_size:int|tuple=224, # Height and width of the learned positions, pixels
                  patch_size:int=16, # Side of a patch, pixels
                  num_classes:int=1000, # Classes of the head
                  dim:int=1024, # C, model width
@@ -122,28 +139,34 @@ class InfViT(_PatchTokens):
                  num_heads:int=16, # H, divides `dim`
                  mlp_ratio:float=4., # Width of the MLP over `dim`
                  variant:str='linear', # How tokens are mixed
-                 drop_path:float=0., # Probability to skip the last block's branches; rises linearly from 0
+                 drop_path:float=0., # Probability to skip the last block's branches
                  in_chans:int=3, # Channels of an image
-                 pool:str='token', # What the head reads: the class 'token', or the 'mean' of the patches
-                 representation:bool=False, # Whether a layer of width `dim` and tanh stands before the head
+                 pool:str='token', # What the head reads: 'token', or the 'mean' patch
+                 representation:bool=False, # Whether a layer and tanh stand before the head
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters
                  **kwargs # Passed to `InfSAttention`, such as `rho`, `learn_rho`, `dropout`
                 ):
         super().__init__(img_size, patch_size, dim, in_chans, device, dtype)
         where = dict(device=device, dtype=dtype)
-        if depth < 1 or num_classes < 1: raise ValueError(f'depth and num_classes must be at least 1, got {depth} and {num_classes}')
+        if depth < 1 or num_classes < 1:
+            raise ValueError(f'depth and num_classes must be at least 1, got {depth} and '
+                             f'{num_classes}')
         self.pool = one_of('pool', pool, ['token', 'mean'])
-        if not 0 <= drop_path < 1: raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
+        if not 0 <= drop_path < 1:
+            raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
         rates = [drop_path*i/max(depth - 1, 1) for i in range(depth)]
-        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, variant, r, **where, **kwargs) for r in rates)
+        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, variant, r, **where, **kwargs)
+                                    for r in rates)
         self.norm = nn.LayerNorm(dim, **where)
-        self.pre_logits = nn.Sequential(nn.Linear(dim, dim, **where), nn.Tanh()) if representation else nn.Identity()
+        self.pre_logits = (nn.Sequential(nn.Linear(dim, dim, **where), nn.Tanh()) if representation
+                           else nn.Identity())
         self.head, self.grad_checkpointing = nn.Linear(dim, num_classes, **where), False
         _init_weights(self)
 
     def reset_parameters(self)->None:
-        "Draw all weights of the model anew; PyTorch's own loop over all modules may run before, as after `to_empty`."
+        """Draw all weights of the model anew; PyTorch's own loop over all modules may run before,
+        as after `to_empty`."""
         for m in self.modules():
             if m is not self and hasattr(m, 'reset_parameters'): m.reset_parameters()
         _init_weights(self)
@@ -151,7 +174,8 @@ class InfViT(_PatchTokens):
     def forward_features(self, images):
         "Normalised tokens of the last block, (B, 1 + patches, C)."
         x, again = self.embed(images), self.grad_checkpointing and torch.is_grad_enabled()
-        for block in self.blocks: x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         return self.norm(x)
 
     def forward(self, images:Tensor # (B, in_chans, height, width)
@@ -166,8 +190,9 @@ class InfViT(_PatchTokens):
 
     @torch.no_grad()
     def token_weights(self, images:Tensor # (B, in_chans, height, width)
-                     )->Tensor: # (B, depth, H, grid height, grid width) share of attention that each patch receives
-        "Share of every layer's and head's attention that each patch receives; the class token holds the rest to one."
+                     )->Tensor: # (B, depth, H, grid height, grid width)
+        """Share of every layer's and head's attention that each patch receives; the class token
+        holds the rest to one."""
         x, out = self.embed(images), []
         for block in self.blocks:
             out.append(block.attn.token_weights(block.norm1(x))[..., 1:])
@@ -176,7 +201,8 @@ class InfViT(_PatchTokens):
 
 # %% ../../nbs/3_models/31_vit.ipynb #c4dd217b
 SIZES = dict(mini=dict(img_size=32, patch_size=4, num_classes=10, dim=96, depth=4, num_heads=4),
-             **{'4l': dict(depth=4, representation=True), '24l': dict(depth=24, representation=True)})
+             **{'4l': dict(depth=4, representation=True),
+                '24l': dict(depth=24, representation=True)})
 
 _OF_VARIANT = dict(identity=dict(pool='mean'), multihop=dict(rho=0.5), kernel=dict(rho=0.5))
 
@@ -187,8 +213,11 @@ def list_models()->list: # Names that `create_model` takes
 def create_model(name:str, # One of `list_models()`, such as "infvit_4l_linear"
                  **overrides # Arguments of `InfViT` that replace those of the name
                 )->InfViT:
-    """Make a model by name. Without mixing a class token sees nothing, so `identity` models read the mean patch.
+    """Make a model by name. Without mixing a class token sees nothing, so `identity` models read
+    the mean patch.
 
-    Discounts of `multihop` and `kernel` start at 0.5: from 0.95 the sum of all hops would amplify what tokens share up to 19 times (Every hop in one layer)."""
+    Discounts of `multihop` and `kernel` start at 0.5: from 0.95 the sum of all hops would amplify
+    what tokens share up to 19 times (Every hop in one layer)."""
     _, size, variant = one_of('model', name, list_models()).split('_')
-    return InfViT(**{**SIZES[size], **_OF_VARIANT.get(variant, {}), 'variant': variant, **overrides})
+    return InfViT(**{**SIZES[size], **_OF_VARIANT.get(variant, {}), 'variant': variant,
+                     **overrides})

@@ -24,7 +24,8 @@ def save_model(model:nn.Module, # From `create_model`
     "Write the weights with all that is needed to make the model again."
     from safetensors.torch import save_file
     meta = dict(model=name, overrides=overrides, vocab=list(vocab), names=list(names or vocab))
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file, {k: json.dumps(v) for k, v in meta.items()})
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file,
+              {k: json.dumps(v) for k, v in meta.items()})
 
 def load_model(file # Path of a file that `save_model` wrote
               )->nn.Module: # In evaluation mode, with attributes `vocab` and `names`
@@ -33,7 +34,8 @@ def load_model(file # Path of a file that `save_model` wrote
     from safetensors.torch import load_file
     if not Path(file).is_file(): raise FileNotFoundError(f'no weights at {file}')
     with safe_open(file, 'pt') as f: meta = f.metadata() or {}
-    if 'model' not in meta: raise ValueError(f'{file} has no model name in its metadata; was it written by save_model?')
+    if 'model' not in meta:
+        raise ValueError(f'{file} has no model name in its metadata; was it written by save_model?')
     model = create_model(json.loads(meta['model']), **json.loads(meta['overrides']))
     model.load_state_dict(load_file(file))
     model.vocab, model.names = (json.loads(meta[k]) for k in ('vocab', 'names'))

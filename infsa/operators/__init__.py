@@ -3,11 +3,12 @@ from infsa.command import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
+    features='FEATURE_MAPS FEATURE_MAP BLOCK SQUARINGS kernel_infsa naive_kernel_infsa',
+    inputs='widen no_autocast check_qkv check_eps check_mask check_masks edge_mask zero_padding '
+           'discounts needs_algebra one_by_one',
     linear='QUERY_ROWS naive_linear_infsa linear_weights linear_infsa query_energies absorbed_key '
            'key_weights absorbed_value absorbed_context absorbed_linear_infsa',
-    multihop='FEATURE_MAPS FEATURE_MAP BLOCK SQUARINGS naive_multihop_infsa multihop_infsa '
-             'token_similarity kernel_infsa naive_kernel_infsa',
-    pure='ROWS COLS widen no_autocast check_qkv check_eps check_mask check_masks edge_mask '
-         'zero_padding naive_pure_infsa discounts graph_and_scale one_by_one needs_algebra '
-         'pure_infsa',
-    segments='segment_batches by_segment')
+    multihop='naive_multihop_infsa multihop_infsa token_similarity',
+    pure='ROWS COLS naive_pure_infsa graph_and_scale pure_infsa',
+    segments='segment_batches by_segment',
+    testing='SIZES LIMITS Errors random_inputs every_mask relative compare check_twins')

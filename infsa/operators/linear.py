@@ -14,17 +14,20 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import flop_registry
 
-from .pure import (check_eps, check_mask, check_masks, check_qkv, discounts, needs_algebra, no_autocast, one_by_one, widen,
-                        zero_padding)
+from .inputs import (check_eps, check_mask, check_masks, check_qkv, discounts,
+                                    needs_algebra, no_autocast, one_by_one, widen, zero_padding)
 
 # %% ../../nbs/2_operators/22_linear.ipynb #be2a0fbb
 def naive_linear_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None):
-    "Linear-InfSA in plain float64 loops, one image, head and token at a time: the yardstick for `linear_infsa`."
+    """Linear-InfSA in plain float64 loops, one image, head and token at a time: the yardstick for
+    `linear_infsa`."""
     B, H, N, M = *q.shape[:3], k.shape[2]
     rho = torch.as_tensor(rho, dtype=torch.float64).expand(H)
     q, k, v = q.double(), k.double(), v.double()
-    real_q = [[query_padding_mask is None or not query_padding_mask[b,i] for i in range(N)] for b in range(B)]
-    real_k = [[key_padding_mask is None or not key_padding_mask[b,j] for j in range(M)] for b in range(B)]
+    real_q = [[query_padding_mask is None or not query_padding_mask[b,i] for i in range(N)]
+              for b in range(B)]
+    real_k = [[key_padding_mask is None or not key_padding_mask[b,j] for j in range(M)]
+              for b in range(B)]
     rows = []
     for b in range(B):
         for h in range(H):
@@ -69,17 +72,22 @@ def linear_infsa(q:Tensor, # (B, H, N, D) queries
                  dropout_p:float=0., # Probability that a key is dropped
                  need_weights:bool=False, # Whether to return the weights too
                 )->Tensor: # (B, H, N, Dv), the same row for every real query; with `need_weights` also (B, H, 1, M)
-    """Discounted mean of the values under `linear_weights`, given to every query; half types are computed in float32.
+    """Discounted mean of the values under `linear_weights`, given to every query; half types are
+    computed in float32.
 
-    Time B*H*(N+M)*D, state D per head. Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit. Source: arXiv 2603.00175."""
+    Time B*H*(N+M)*D, state D per head. Raises `ValueError` on shapes, masks, `rho` or `eps` that
+    do not fit. Source: arXiv 2603.00175."""
     check_qkv(q, k, v)
-    a = linear_weights(q, k, key_padding_mask, query_padding_mask, eps).unsqueeze(-2)  # (B, H, 1, M)
+    # (B, H, 1, M)
+    a = linear_weights(q, k, key_padding_mask, query_padding_mask, eps).unsqueeze(-2)
     with no_autocast(q.device):
         a = a * discounts(rho, widen(q)[0])[..., None, None]
         if dropout_p: a = F.dropout(a, dropout_p)
-        real = v if key_padding_mask is None else v.masked_fill(key_padding_mask[:, None, :, None], 0)
+        real = (v if key_padding_mask is None
+                else v.masked_fill(key_padding_mask[:, None, :, None], 0))
         out = (a @ widen(real)[0]).to(v.dtype).expand(*q.shape[:3], v.shape[3])
-    if query_padding_mask is not None: out = out.masked_fill(query_padding_mask[:, None, :, None], 0)
+    if query_padding_mask is not None:
+        out = out.masked_fill(query_padding_mask[:, None, :, None], 0)
     return (out, a.to(v.dtype)) if need_weights else out
 
 # %% ../../nbs/2_operators/22_linear.ipynb #744bd16d
@@ -87,19 +95,23 @@ def _check_layer(x, in_proj_weight, in_proj_bias, H):
     "Raises on what does not fit; returns the type in which queries are projected."
     amp = x.device.type != 'meta' and torch.is_autocast_enabled(x.device.type)
     if not x.is_floating_point() or (x.dtype != in_proj_weight.dtype and not amp):
-        raise ValueError(f'x must be floating and, outside autocast, of the type of in_proj_weight, {in_proj_weight.dtype}; got {x.dtype}')
+        raise ValueError('x must be floating and, outside autocast, of the type of in_proj_weight, '
+                         f'{in_proj_weight.dtype}; got {x.dtype}')
     if x.ndim != 3: raise ValueError(f'x must have 3 axes (B, N, C), got shape {tuple(x.shape)}')
     C = x.shape[2]
-    if H < 1 or C % H: raise ValueError(f'num_heads must divide the width of x, got num_heads={H}, width {C}')
+    if H < 1 or C % H:
+        raise ValueError(f'num_heads must divide the width of x, got num_heads={H}, width {C}')
     _check_shapes(in_proj_weight=(in_proj_weight, (3*C, C)), in_proj_bias=(in_proj_bias, (3*C,)))
     return torch.get_autocast_dtype(x.device.type) if amp and x.dtype != torch.float64 else x.dtype
 
 def _check_shapes(**wanted): # name=(tensor or None, shape)
     for name, (t, want) in wanted.items():
-        if t is not None and tuple(t.shape) != want: raise ValueError(f'{name} must have shape {want}, got {tuple(t.shape)}')
+        if t is not None and tuple(t.shape) != want:
+            raise ValueError(f'{name} must have shape {want}, got {tuple(t.shape)}')
 
 # %% ../../nbs/2_operators/22_linear.ipynb #0435cf05
-QUERY_ROWS = 1024  # tokens whose queries exist at once: they stay in cache instead of going out to memory
+# tokens whose queries exist at once: they stay in cache instead of going out to memory
+QUERY_ROWS = 1024
 
 def _norms(x, weight, bias, num_heads): # (..., C) -> (..., H)
     q = F.linear(x, weight, bias).unflatten(-1, (num_heads, -1))
@@ -123,19 +135,22 @@ def _tiles(x):
     n, m = max(1, min(N, QUERY_ROWS)), max(1, QUERY_ROWS//max(N, 1))
     return [(slice(b, b + m), slice(t, t + n)) for b in range(0, B, m) for t in range(0, N, n)]
 
-def _energy_sums(x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None, num_heads:int, dtype:torch.dtype)->tuple[Tensor, Tensor]:
+def _energy_sums(x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None, num_heads:int,
+                 dtype:torch.dtype)->tuple[Tensor, Tensor]:
     "Sums over tokens of the energies, (B, H), and of energy times token, (B, H, C)."
     weight, bias = weight.to(dtype), bias.to(dtype)
-    s = x.new_zeros(x.shape[0], num_heads, 1 + x.shape[2], dtype=torch.promote_types(x.dtype, torch.float32))
+    s = x.new_zeros(x.shape[0], num_heads, 1 + x.shape[2],
+                    dtype=torch.promote_types(x.dtype, torch.float32))
     for t in _tiles(x):
-        energy = query_energies(x[t].to(dtype), weight, bias, num_heads, None if mask is None else mask[t])
+        energy = query_energies(x[t].to(dtype), weight, bias, num_heads, None if mask is None
+                                else mask[t])
         s[t[0], :, 0] += energy.sum(1)
         s[t[0], :, 1:] += torch.bmm(energy.mT, *widen(x[t]))
     return s[..., 0].clone(), s[..., 1:].clone()
 
 # %% ../../nbs/2_operators/22_linear.ipynb #7ec67e02
-def _energy_gradients(ds:Tensor, dS:Tensor, x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None, num_heads:int,
-                      dtype:torch.dtype)->tuple[Tensor, Tensor, Tensor]:
+def _energy_gradients(ds:Tensor, dS:Tensor, x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None,
+                      num_heads:int, dtype:torch.dtype)->tuple[Tensor, Tensor, Tensor]:
     "Gradients of tokens, weight and bias."
     dx, dW, db = torch.empty_like(x), *(torch.zeros_like(o) for o in widen(weight, bias))
     W, b = weight.to(dtype), bias.to(dtype)
@@ -160,11 +175,13 @@ def _written_out(x, weight, bias, mask, num_heads, dtype):
     return energy.sum(1), energy.mT @ widen(x)[0]
 
 _sums_op = torch.library.custom_op('infsa::energy_sums', _energy_sums, mutates_args=())
-_gradients_op = torch.library.custom_op('infsa::energy_gradients', _energy_gradients, mutates_args=())
+_gradients_op = torch.library.custom_op('infsa::energy_gradients', _energy_gradients,
+                                        mutates_args=())
 
 @_sums_op.register_fake
 def _(x, weight, bias, mask, num_heads, dtype):
-    s = x.new_empty(x.shape[0], num_heads, x.shape[2], dtype=torch.promote_types(x.dtype, torch.float32))
+    s = x.new_empty(x.shape[0], num_heads, x.shape[2],
+                    dtype=torch.promote_types(x.dtype, torch.float32))
     return torch.empty_like(s[..., 0], memory_format=torch.contiguous_format), s
 
 @_gradients_op.register_fake
@@ -177,7 +194,8 @@ def _save(ctx, inputs, output):
 
 def _backward(gradients):
     def backward(ctx, ds, dS):
-        with no_autocast(ds.device): return *gradients(ds, dS, *ctx.saved_tensors, *ctx.options), None, None, None
+        with no_autocast(ds.device):
+            return *gradients(ds, dS, *ctx.saved_tensors, *ctx.options), None, None, None
     return backward
 
 _sums_op.register_autograd(_backward(_gradients_op), setup_context=_save)
@@ -213,7 +231,8 @@ def _gradient_flops(ds, dS, x, *args, **kwargs):
 flop_registry[torch.ops.infsa.energy_gradients] = _gradient_flops
 
 # %% ../../nbs/2_operators/22_linear.ipynb #08299a70
-def _per_head(t, W): return (t.transpose(0, 1) @ W).transpose(0, 1)  # (B, H, I), (H, I, J) -> (B, H, J)
+def _per_head(t, W):
+    return (t.transpose(0, 1) @ W).transpose(0, 1)  # (B, H, I), (H, I, J) -> (B, H, J)
 
 def absorbed_key(total:Tensor, # (B, H) sum of the energies
                  total_x:Tensor, # (B, H, C) sum of energy times token
@@ -246,7 +265,8 @@ def absorbed_value(kept:Tensor, # (B, H) sum of the weights that act
 
 # %% ../../nbs/2_operators/22_linear.ipynb #53ee6b79
 def _absorbed_context(x, energies, W, b, rho, mask, eps, dropout_p, whole):
-    "Output of the heads before the last projection, (B, H*D), and the discounted weights (B, N, H)."
+    """Output of the heads before the last projection, (B, H*D), and the discounted weights (B, N,
+    H)."""
     a = key_weights(x, *absorbed_key(*whole(*energies), W, b, eps), mask)
     kept = F.dropout(a, dropout_p) if dropout_p else a
     sums = (a.sum(1), torch.bmm(kept.mT, x)) + ((kept.sum(1),) if dropout_p else ())
@@ -271,7 +291,8 @@ def absorbed_context(x:Tensor, # (B, N, C) tokens
                      dropout_p:float=0., # Probability that a key is dropped
                      reduce=None, # Callable that adds (B, K) sums over the processes that share the tokens; None: one process
                     )->tuple: # (B, C), heads side by side, in the type of x; weights (B, H, 1, N), float32 or wider
-    "Linear-InfSA self-attention short of its last projection: the one row that all real tokens receive."
+    """Linear-InfSA self-attention short of its last projection: the one row that all real tokens
+    receive."""
     dtype = _check_layer(x, in_proj_weight, in_proj_bias, num_heads)
     check_eps(eps)
     B, N, C = x.shape
@@ -279,10 +300,12 @@ def absorbed_context(x:Tensor, # (B, N, C) tokens
     mask = None if key_padding_mask is None else key_padding_mask[..., None]  # (B, N, 1)
     if mask is not None: x = x.masked_fill(mask, 0)  # NaN and infinity too
     if in_proj_bias is None: in_proj_bias = in_proj_weight.new_zeros(3*C)
-    W, b = (o.unflatten(0, (3, num_heads, C//num_heads)).unbind() for o in (in_proj_weight, in_proj_bias))
+    W, b = (o.unflatten(0, (3, num_heads, C//num_heads)).unbind()
+            for o in (in_proj_weight, in_proj_bias))
     with no_autocast(x.device):
         energies = _sums(x, W[0].flatten(0, 1), b[0].flatten(), mask, num_heads, dtype)
-        o, a = _absorbed_context(*widen(x), energies, widen(*W), widen(*b), rho, mask, eps, dropout_p, partial(_reduce_together, reduce))
+        o, a = _absorbed_context(*widen(x), energies, widen(*W), widen(*b), rho, mask, eps,
+                                 dropout_p, partial(_reduce_together, reduce))
     return o.to(x.dtype), a.mT.unsqueeze(-2)
 
 # %% ../../nbs/2_operators/22_linear.ipynb #ab59bb77
@@ -299,14 +322,19 @@ def absorbed_linear_infsa(x:Tensor, # (B, N, C) tokens
                           need_weights:bool=False, # Whether to return the weights too
                           reduce=None, # Callable that adds (B, K) sums over the processes that share the tokens; None: one process
                          )->Tensor: # (B, N, C), rows of padding hold the bias; with `need_weights` also (B, H, 1, N)
-    """Linear-InfSA self-attention layer, projections included, that projects only the queries for all tokens.
+    """Linear-InfSA self-attention layer, projections included, that projects only the queries for
+    all tokens.
 
-    Exact; `N*C*C + O(N*C*H)` operations where the plain layer takes `4*N*C*C`, and no tensor of all queries, in backward neither.
-    Real tokens share one output row. Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit."""
-    o, a = absorbed_context(x, in_proj_weight, in_proj_bias, rho, num_heads, key_padding_mask, eps, dropout_p, reduce)
+    Exact; `N*C*C + O(N*C*H)` operations where the plain layer takes `4*N*C*C`, and no tensor of
+    all queries, in backward neither.
+    Real tokens share one output row. Raises `ValueError` on shapes, masks, `rho` or `eps` that do
+    not fit."""
+    o, a = absorbed_context(x, in_proj_weight, in_proj_bias, rho, num_heads, key_padding_mask, eps,
+                            dropout_p, reduce)
     C = x.shape[2]
     _check_shapes(out_proj_weight=(out_proj_weight, (C, C)), out_proj_bias=(out_proj_bias, (C,)))
     out = F.linear(o.unsqueeze(1), out_proj_weight, out_proj_bias).expand(x.shape)
     if key_padding_mask is not None:
-        out = out.where(~key_padding_mask[..., None], 0 if out_proj_bias is None else out_proj_bias.to(out.dtype))
+        out = out.where(~key_padding_mask[..., None], 0 if out_proj_bias is None
+                        else out_proj_bias.to(out.dtype))
     return (out, a.to(out.dtype)) if need_weights else out

@@ -9,25 +9,14 @@ __all__ = ['segment_batches', 'by_segment']
 import torch
 from torch import Tensor
 
-from .pure import check_mask
+from .inputs import check_mask
 
-# %% ../../nbs/2_operators/26_segments.ipynb #22c2b1c7
-def _check_ids(ids, padding):
-    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool or ids.ndim != 2:
-        raise ValueError(f'segment_ids must be integers of shape (B, N), got {ids.dtype} of shape {tuple(ids.shape)}')
-    check_mask('padding_mask', padding, tuple(ids.shape), exact=True)
-
-def _numbered(pairs):
-    "Number of the sequence of each token, and how many tokens each has."
-    said = 'segment_ids: lengths of sequences decide shapes, so they need numbers; they cannot be exported, faked or mapped over'
-    if torch.compiler.is_exporting() or pairs.is_meta: raise ValueError(said)
-    try: return torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)[1:]
-    except RuntimeError as e: raise ValueError(said) from e
-
-def segment_batches(segment_ids:Tensor, # (B, N) integers; tokens of one image with the same number are a sequence
+# %% ../../nbs/2_operators/26_segments.ipynb #95a6a643
+def segment_batches(segment_ids:Tensor, # (B, N) integers, one for each sequence of an image
                     padding_mask:Tensor|None=None, # (B, N) bool, True where a token belongs to none
-                   )->list: # Pairs of places (S, L) in the B*N tokens, and padding (S, L) bool or None where all are as long
-    "Sequences sorted into batches whose lengths differ by less than a factor of two; reads the lengths, which waits for the device."
+                   )->list: # Pairs: places (S, L) in the B*N tokens; padding (S, L) or None
+    """Sequences sorted into batches whose lengths differ by less than a factor of two; reads the
+    lengths, which waits for the device. Padding is None where all are as long."""
     _check_ids(segment_ids, padding_mask)
     B, N = segment_ids.shape
     owner = torch.arange(B, device=segment_ids.device)[:, None].expand(B, N)
@@ -35,10 +24,12 @@ def segment_batches(segment_ids:Tensor, # (B, N) integers; tokens of one image w
     if padding_mask is not None: places = places[~padding_mask.flatten()]
     pairs = torch.stack([owner.flatten(), segment_ids.flatten()], 1)[places]
     which, counts = _numbered(pairs)
-    places, start, lengths = places[which.argsort(stable=True)], counts.cumsum(0) - counts, counts.tolist()
+    places, start, lengths = (places[which.argsort(stable=True)], counts.cumsum(0) - counts,
+                              counts.tolist())
     batches = {}
     for i, n in enumerate(lengths): batches.setdefault((n - 1).bit_length(), []).append(i)
-    return [_batch(places, start, counts, batch, [lengths[i] for i in batch]) for batch in batches.values()]
+    return [_batch(places, start, counts, batch, [lengths[i] for i in batch])
+            for batch in batches.values()]
 
 def _batch(places, start, counts, batch, lengths):
     along = torch.arange(max(lengths), device=places.device)
@@ -46,30 +37,57 @@ def _batch(places, start, counts, batch, lengths):
     at = (start[batch, None] + along).clamp(max=len(places) - 1)
     return places[at], padding
 
+# %% ../../nbs/2_operators/26_segments.ipynb #22c2b1c7
+def _check_ids(ids, padding):
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool or ids.ndim != 2:
+        raise ValueError(f'segment_ids must be integers of shape (B, N), got {ids.dtype} of shape '
+                         f'{tuple(ids.shape)}')
+    check_mask('padding_mask', padding, tuple(ids.shape), exact=True)
+
+def _numbered(pairs):
+    "Number of the sequence of each token, and how many tokens each has."
+    said = ('segment_ids: lengths of sequences decide shapes, so they need numbers; they cannot be '
+            'exported, faked or mapped over')
+    if torch.compiler.is_exporting() or pairs.is_meta: raise ValueError(said)
+    try: return torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)[1:]
+    except RuntimeError as e: raise ValueError(said) from e
+
 # %% ../../nbs/2_operators/26_segments.ipynb #a7554ab1
-def by_segment(mix, # Operator, called as `mix(q, k, v, **options)` with both padding masks among the options
+def by_segment(mix, # Operator: `mix(q, k, v, **options)`, both padding masks among the options
                q:Tensor, # (B, H, N, D)
                k:Tensor, # (B, H, N, D)
                v:Tensor, # (B, H, N, Dv)
-               segment_ids:Tensor, # (B, N) integers; tokens of one image with the same number are a sequence
+               segment_ids:Tensor, # (B, N) integers, one for each sequence of an image
                padding_mask:Tensor|None=None, # (B, N) bool, True where a token belongs to none
                need_weights:bool=False, # Whether to return the weights too
                **options # Passed to `mix`
-              )->Tensor: # (B, H, N, Dv), zero in the padding; with `need_weights` also (B, H, N, N), zero between sequences
-    "What the operator gives to each sequence alone, in values and gradients, at less than the cost of lengths rounded up to powers of two."
-    if q.shape[2] != k.shape[2]: raise ValueError(f'segment_ids need as many keys as queries, got {k.shape[2]} and {q.shape[2]}')
-    if segment_ids.shape != q.shape[:3:2]: raise ValueError(f'segment_ids must have shape {tuple(q.shape[:3:2])}, got {tuple(segment_ids.shape)}')
-    if segment_ids.device != q.device: raise ValueError(f'segment_ids must be on {q.device} as q is, got {segment_ids.device}')
+              )->Tensor: # (B, H, N, Dv), zero in the padding; with `need_weights` also (B, H, N, N)
+    """What the operator gives to each sequence alone, in values and gradients, at less than the
+    cost of lengths rounded up to powers of two. Weights are zero between sequences."""
+    _check_fit(q, k, segment_ids)
     rows, places, outs, weights = [t.transpose(1, 2).flatten(0, 1) for t in (q, k, v)], [], [], []
     for at, padding in segment_batches(segment_ids, padding_mask):
         part = [t[at].transpose(1, 2) for t in rows]  # (S, H, L, D)
-        out = mix(*part, key_padding_mask=padding, query_padding_mask=padding, need_weights=need_weights, **options)
+        out = mix(*part, key_padding_mask=padding, query_padding_mask=padding,
+                  need_weights=need_weights, **options)
         out, w = out if need_weights else (out, None)
         real = slice(None) if padding is None else ~padding
-        places.append(at[real].flatten()); outs.append(out.transpose(1, 2)[real].reshape(-1, *out.shape[1::2]))
+        places.append(at[real].flatten())
+        outs.append(out.transpose(1, 2)[real].reshape(-1, *out.shape[1::2]))
         if need_weights: weights.append((at, padding, w))
-    out = _put(places, outs, v.new_zeros(q.shape[0]*q.shape[2], *v.shape[1::2])).unflatten(0, q.shape[:3:2]).transpose(1, 2)
+    out = _put(places, outs, v.new_zeros(q.shape[0]*q.shape[2], *v.shape[1::2]))
+    out = out.unflatten(0, q.shape[:3:2]).transpose(1, 2)
     return (out, _put_weights(weights, q)) if need_weights else out
+
+# %% ../../nbs/2_operators/26_segments.ipynb #f99e516a
+def _check_fit(q, k, segment_ids):
+    N, M = q.shape[2], k.shape[2]
+    if N != M: raise ValueError(f'segment_ids need as many keys as queries, got {M} and {N}')
+    if segment_ids.shape != q.shape[:3:2]:
+        raise ValueError(
+            f'segment_ids must have shape {tuple(q.shape[:3:2])}, got {tuple(segment_ids.shape)}')
+    if segment_ids.device != q.device:
+        raise ValueError(f'segment_ids must be on {q.device} as q is, got {segment_ids.device}')
 
 def _put(places, outs, empty):
     return empty.to(outs[0]).index_copy(0, torch.cat(places), torch.cat(outs)) if outs else empty
@@ -82,5 +100,6 @@ def _put_weights(weights, q):
         S, L = at.shape
         pairs = at[:, :, None]*N + (at % N)[:, None]  # (S, L, L) in B*N*N
         real = slice(None) if padding is None else ~(padding[:, :, None] | padding[:, None])
-        places.append(pairs[real].flatten()); values.append(w.expand(S, H, L, L).permute(0, 2, 3, 1)[real].reshape(-1, H))
+        places.append(pairs[real].flatten())
+        values.append(w.expand(S, H, L, L).permute(0, 2, 3, 1)[real].reshape(-1, H))
     return _put(places, values, q.new_zeros(B*N*N, H)).view(B, N, N, H).permute(0, 3, 1, 2)

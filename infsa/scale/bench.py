@@ -14,8 +14,8 @@ from statistics import median
 
 import torch
 
-from ..command import (OneLineParser, environment, no_interrupt, one_of, reason, run_folder, whole_file,
-                           write_json)
+from ..command import (OneLineParser, environment, no_interrupt, one_of, reason, run_folder,
+                           whole_file, write_json)
 from ..plotting import COLOURS, png_bytes, style
 from .contenders import DEPTH, KINDS, LAYERS, MODELS, PATCH, _input, count_macs
 from .measure import _proc, _seconds, energy_counter, hardware, matmul_peak, peak_memory
@@ -25,107 +25,145 @@ from .stream import _available
 def _pass(module, x, backward):
     "One forward, or forward and backward, pass as a callable."
     if not backward: return torch.no_grad()(lambda: module(x))
-    wanted = [*module.parameters()] + ([x.requires_grad_()] if x.ndim == 3 else [])  # images need no gradient
+    # images need no gradient
+    wanted = [*module.parameters()] + ([x.requires_grad_()] if x.ndim == 3 else [])
     dO = torch.randn_like(x) if x.ndim == 3 else None
     def both():
         out = module(x)
-        return torch.autograd.grad(out, wanted, torch.ones_like(out) if dO is None else dO, allow_unused=True)
+        return torch.autograd.grad(out, wanted, torch.ones_like(out) if dO is None else dO,
+                                   allow_unused=True)
     return both
 
 def _repeat(step, rounds, budget):
     "Seconds of a first pass and of at most `rounds` more, as many as `budget` has time for."
     seconds = [_seconds(step)]
-    while len(seconds) <= rounds and sum(seconds) + seconds[-1] <= budget: seconds.append(_seconds(step))
+    while len(seconds) <= rounds and sum(seconds) + seconds[-1] <= budget:
+        seconds.append(_seconds(step))
     return seconds
 
 # %% ../../nbs/8_scale/84_bench.ipynb #da89a775
 def _limit_memory(more):
-    "From here on, this process fails when it asks for `more` bytes, before the system begins to kill."
+    """From here on, this process fails when it asks for `more` bytes, before the system begins to
+    kill."""
     if (used := _proc('VmData')) is None: return
     import resource
-    resource.setrlimit(resource.RLIMIT_DATA, (used + int(more), resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    resource.setrlimit(resource.RLIMIT_DATA,
+                       (used + int(more), resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 def _measure(case):
     "What one case takes; run in a process of its own."
     torch.set_num_threads(case['threads'])
     torch.manual_seed(0)
     def made(dim, size):
-        module = KINDS[case['what']][case['row']](dim, case['heads'], size).to(case['device'], getattr(torch, case['dtype'])).eval()
-        return module, _pass(module, _input(case['what'], dim, size).to(next(module.parameters())), case['backward'])
+        module = KINDS[case['what']][case['row']](dim, case['heads'], size).to(case['device'],
+            getattr(torch, case['dtype'])).eval()
+        return (module,
+                _pass(module, _input(case['what'], dim, size).to(next(module.parameters())),
+                      case['backward']))
     made(4*case['heads'], 64)[1]()
     if case['device'] == 'cpu': _limit_memory(case['memory_budget'])
-    (module, step), joules, seconds = made(case['dim'], case['size']), energy_counter(case['device']), []
+    (module, step), joules, seconds = (made(case['dim'], case['size']),
+                                       energy_counter(case['device']), [])
     start = joules() if joules else None
-    peak = peak_memory(lambda: seconds.extend(_repeat(step, case['rounds'], case['time_budget'])), case['device'])
-    energy, kept = (joules() - start)/len(seconds) if joules else 'not measured', seconds[1:] or seconds
-    return dict(status='ok', seconds=median(kept), seconds_min=min(kept), seconds_max=max(kept), repeats=len(kept), peak_bytes=peak,
+    peak = peak_memory(lambda: seconds.extend(_repeat(step, case['rounds'], case['time_budget'])),
+                       case['device'])
+    energy, kept = (joules()
+                    - start)/len(seconds) if joules else 'not measured', seconds[1:] or seconds
+    return dict(status='ok', seconds=median(kept), seconds_min=min(kept), seconds_max=max(kept),
+                repeats=len(kept), peak_bytes=peak,
                 parameters=sum(p.numel() for p in module.parameters()), joules=energy)
 
 # %% ../../nbs/8_scale/84_bench.ipynb #dbeb9edd
 def _child():
-    "Main of the process of a case, given as JSON in its first argument; the last line it writes is the answer."
+    """Main of the process of a case, given as JSON in its first argument; the last line it writes
+    is the answer."""
     try: answer = _measure(json.loads(sys.argv[1]))
     except Exception as e:
-        full = isinstance(e, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(e)
-        answer = dict(status='out of memory: asked for more than the budget or than there is' if full else f'failed: {reason(e)}')
+        full = (isinstance(e, (MemoryError, torch.OutOfMemoryError))
+                or "can't allocate memory" in str(e))
+        answer = dict(status='out of memory: asked for more than the budget or than there is'
+                      if full else f'failed: {reason(e)}')
     print(json.dumps(answer))
 
 _COMMAND = [sys.executable, '-c', 'from infsa.scale.bench import _child; _child()']
-STARTUP = 600  # seconds that a case may take beyond twice its budget, for imports and weights on a machine that is busy otherwise
+# seconds that a case may take beyond twice its budget, for imports and weights on a busy machine
+STARTUP = 600
 
 def _run_case(case):
     "The answer of the process of one case, or a status that says how it ended without one."
-    env, limit = dict(os.environ, OMP_NUM_THREADS=str(case['threads']), MPLBACKEND='agg'), 2*case['time_budget'] + STARTUP
-    try: r = subprocess.run(_COMMAND + [json.dumps(case)], env=env, capture_output=True, text=True, timeout=limit)
+    env, limit = (dict(os.environ, OMP_NUM_THREADS=str(case['threads']), MPLBACKEND='agg'),
+                  2*case['time_budget'] + STARTUP)
+    try:
+        r = subprocess.run(_COMMAND + [json.dumps(case)], env=env, capture_output=True, text=True,
+                           timeout=limit)
     except subprocess.TimeoutExpired: return dict(status=f'stopped: not done after {limit:.3g} s')
-    if r.returncode < 0: return dict(status=f'killed by {signal.Signals(-r.returncode).name}' + ', most likely for want of memory'*(r.returncode == -9))
+    if r.returncode < 0:
+        return dict(status=f'killed by {signal.Signals(-r.returncode).name}'
+                    + ', most likely for want of memory'*(r.returncode == -9))
     try: return json.loads(r.stdout.splitlines()[-1])
-    except (IndexError, ValueError): return dict(status=f'failed: ended with {r.returncode}, {(r.stderr.strip().splitlines() or ["no message"])[-1]}')
+    except (IndexError, ValueError):
+        return dict(status=f'failed: ended with {r.returncode}, '
+                    f'{(r.stderr.strip().splitlines() or ["no message"])[-1]}')
 
 # %% ../../nbs/8_scale/84_bench.ipynb #9317dac7
-COPIES = dict(floor=(3, 0), softmax=(6, 0), pure=(7, 0), linear=(3, 0), multihop=(5, 5), kernel=(14, 0), identity=(8, 0), softmax_unfused=(5, 2.5),
-              linear_naive=(6, 0), linear_stream=(2, 0), performer=(28, 0), nystrom=(20, 0), linformer=(20, 0), linear_transformer=(15, 0), xca=(9, 0))
+COPIES = dict(floor=(3, 0), softmax=(6, 0), pure=(7, 0), linear=(3, 0), multihop=(5, 5),
+              kernel=(14, 0), identity=(8, 0), softmax_unfused=(5, 2.5), linear_naive=(6, 0),
+              linear_stream=(2, 0), performer=(28, 0), nystrom=(20, 0), linformer=(20, 0),
+              linear_transformer=(15, 0), xca=(9, 0))
 
 def memory_needed(case:dict, # What is run, as `bench` makes it
                   parameters:int # Of the row
                  )->int: # Bytes
-    "Estimate on the high side: weights, and copies of the tokens and of all heads' graphs that are alive at the peak."
+    """Estimate on the high side: weights, and copies of the tokens and of all heads' graphs that
+    are alive at the peak."""
     a, b = COPIES.get(case['row'], (14, 5))
-    if case['what'] == 'model' and case['row'] != 'linear_stream': a += 14  # an MLP: four times the width before and after its bend
+    if case['what'] == 'model' and case['row'] != 'linear_stream':
+        a += 14  # an MLP: four times the width before and after its bend
     if case['backward']: a, b = (DEPTH*a, DEPTH*b) if case['what'] == 'model' else (2.5*a, 1.5*b)
     N = case['tokens']
     return int(4*(a*N*case['dim'] + b*case['heads']*N*N + (1 + case['backward'])*parameters))
 
 def _estimate(case, peak, last):
-    "MACs, and the bytes and seconds that a pass should take; `last` is the row of the size before, if that ran."
+    """MACs, and the bytes and seconds that a pass should take; `last` is the row of the size
+    before, if that ran."""
     macs, parameters = count_macs(*(case[k] for k in ('what', 'row', 'size', 'dim', 'heads')))
     seconds = last['seconds']*macs/last['macs'] if last else 2e-9*macs*(1 + 2*case['backward'])/peak
-    return dict(macs=macs, estimated_bytes=memory_needed(case, parameters), estimated_seconds=seconds)
+    return dict(macs=macs, estimated_bytes=memory_needed(case, parameters),
+                estimated_seconds=seconds)
 
+# %% ../../nbs/8_scale/84_bench.ipynb #1ac2b732
 def _too_much(case, need):
     "Why a case is not run, or None."
-    if case['backward'] and case['row'] == 'linear_stream': return 'skipped: streaming has no backward pass'
+    if case['backward'] and case['row'] == 'linear_stream':
+        return 'skipped: streaming has no backward pass'
     memory, memory_budget = need['estimated_bytes'], case['memory_budget']
     seconds, time_budget = need['estimated_seconds'], case['time_budget']
-    if memory > memory_budget: return f'skipped: would need about {_short(memory/2**30)} GiB; the budget is {_short(memory_budget/2**30)}'
-    if seconds > time_budget: return f'skipped: a pass would take about {_short(seconds)} s; the budget is {_short(time_budget)}'
+    if memory > memory_budget:
+        return (f'skipped: would need about {_short(memory/2**30)} GiB; the budget is '
+                f'{_short(memory_budget/2**30)}')
+    if seconds > time_budget:
+        return (f'skipped: a pass would take about {_short(seconds)} s; the budget is '
+                f'{_short(time_budget)}')
 
 def _short(x): return f'{x:,.0f}' if x >= 100 else f'{x:.3g}'
 
 # %% ../../nbs/8_scale/84_bench.ipynb #360a93ab
-FIELDS = ('what', 'row', 'size', 'tokens', 'backward', 'status', 'seconds', 'seconds_min', 'seconds_max', 'repeats', 'per_second', 'peak_bytes',
-          'parameters', 'macs', 'gflops', 'share_of_peak', 'joules', 'estimated_bytes', 'estimated_seconds')
+FIELDS = ('what', 'row', 'size', 'tokens', 'backward', 'status', 'seconds', 'seconds_min',
+          'seconds_max', 'repeats', 'per_second', 'peak_bytes', 'parameters', 'macs', 'gflops',
+          'share_of_peak', 'joules', 'estimated_bytes', 'estimated_seconds')
 
 def _try(case, peak, last):
     "The row of one case, whether it can run or not."
     row = {k: case[k] for k in FIELDS if k in case}
     try: row |= _estimate(case, peak, last)
-    except ImportError as e: return dict(row, status=f"not installed: {reason(e)}; pip install 'infsa[peers]'")
+    except ImportError as e:
+        return dict(row, status=f"not installed: {reason(e)}; pip install 'infsa[peers]'")
     refused = _too_much(case, row)
     row |= dict(status=refused) if refused else _run_case(case)
     if row['status'] == 'ok':
         gflops = 2e-9*row['macs']*(1 + 2*case['backward'])/row['seconds']
-        row |= dict(per_second=(row['tokens'] if case['what'] == 'layer' else 1)/row['seconds'], gflops=gflops, share_of_peak=gflops/peak)
+        row |= dict(per_second=(row['tokens'] if case['what'] == 'layer' else 1)/row['seconds'],
+                    gflops=gflops, share_of_peak=gflops/peak)
     return row
 
 # %% ../../nbs/8_scale/84_bench.ipynb #2adc1799
@@ -136,7 +174,8 @@ def _axes(ax):
 def _finish(ax, **labels):
     ax.set(xscale='log', yscale='log', **labels)
     ax.grid(alpha=0.3)
-    if ax.get_legend_handles_labels()[0]: ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
     return ax
 
 # %% ../../nbs/8_scale/84_bench.ipynb #e5ecf4e3
@@ -150,22 +189,29 @@ def plot_cost(rows:list, # Rows of a report
         found = [r for r in rows if r['row'] == name and r['status'] == 'ok' and r[value] > 0]
         x = [r['tokens'] for r in found]
         if found: ax.plot(x, [r[value]/(2**20 if memory else 1) for r in found], **style(name))
-        if not memory: ax.fill_between(x, *([r[f'seconds_{m}'] for r in found] for m in ('min', 'max')), color=COLOURS.get(name), alpha=0.15)
-    return _finish(ax, xlabel='tokens (log scale)', ylabel='peak memory of a pass, MiB (log scale)' if memory else 'seconds a pass (log scale)')
+        if not memory:
+            ax.fill_between(x, *([r[f'seconds_{m}'] for r in found] for m in ('min', 'max')),
+                            color=COLOURS.get(name), alpha=0.15)
+    return _finish(ax, xlabel='tokens (log scale)', ylabel='peak memory of a pass, MiB (log scale)'
+                   if memory else 'seconds a pass (log scale)')
 
 # %% ../../nbs/8_scale/84_bench.ipynb #d37201b3
 def speedups(rows:list # Rows of a report
-            )->list: # Dicts: row, size, predicted by MACs, and measured, low, high, which are None where one of the two did not run
-    "How many times as fast as softmax attention at the same size; low and high pair the slowest pass of one with the fastest of the other."
+            )->list: # Dicts: row, size, predicted by MACs; measured, low, high or None
+    """How many times as fast as softmax attention at the same size; low and high pair the slowest
+    pass of one with the fastest of the other."""
     found, base = [], {r['size']: r for r in rows if r['row'] == 'softmax' and 'macs' in r}
     for r in rows:
         b = base.get(r['size'])
         if b is None or r['row'] == 'softmax' or 'macs' not in r: continue
-        pairs = dict(measured=('seconds', 'seconds'), low=('seconds_min', 'seconds_max'), high=('seconds_max', 'seconds_min'))
+        pairs = dict(measured=('seconds', 'seconds'), low=('seconds_min', 'seconds_max'),
+                     high=('seconds_max', 'seconds_min'))
         ran = b['status'] == r['status'] == 'ok'
-        found.append(dict(row=r['row'], size=r['size'], predicted=b['macs']/r['macs'], **{n: b[p]/r[q] if ran else None for n, (p, q) in pairs.items()}))
+        found.append(dict(row=r['row'], size=r['size'], predicted=b['macs']/r['macs'],
+                          **{n: b[p]/r[q] if ran else None for n, (p, q) in pairs.items()}))
     return found
 
+# %% ../../nbs/8_scale/84_bench.ipynb #391932de
 def plot_speedup(rows:list, # Rows of a report
                  ax=None, # Axes; new ones if None
                 ): # The axes
@@ -174,11 +220,15 @@ def plot_speedup(rows:list, # Rows of a report
     for name in dict.fromkeys(s['row'] for s in found):
         mine = [s for s in found if s['row'] == name]
         ran = [s for s in mine if s['measured']]
-        ax.plot([s['size'] for s in mine], [s['predicted'] for s in mine], ':', color=COLOURS.get(name))
+        ax.plot([s['size'] for s in mine], [s['predicted'] for s in mine], ':',
+                color=COLOURS.get(name))
         bars = [[s['measured'] - s['low'] for s in ran], [s['high'] - s['measured'] for s in ran]]
-        if ran: ax.errorbar([s['size'] for s in ran], [s['measured'] for s in ran], bars, capsize=2, **style(name))
+        if ran:
+            ax.errorbar([s['size'] for s in ran], [s['measured'] for s in ran], bars, capsize=2,
+                        **style(name))
     ax.axhline(1, color=COLOURS['softmax'], lw=1, label='softmax')
-    return _finish(ax, xlabel='side of the image, pixels, or tokens of a layer (log scale)', ylabel='times as fast as softmax (log scale)')
+    return _finish(ax, xlabel='side of the image, pixels, or tokens of a layer (log scale)',
+                   ylabel='times as fast as softmax (log scale)')
 
 # %% ../../nbs/8_scale/84_bench.ipynb #33a3d155
 _FILES = 'bench.json', 'bench.csv', 'time.png', 'memory.png', 'speedup.png'
@@ -195,7 +245,8 @@ def _save(out, report):
 def _save_plots(out, rows):
     "Pictures of the rows that ran."
     import matplotlib.pyplot as plt
-    draw = {'time.png': plot_cost, 'memory.png': partial(plot_cost, value='peak_bytes')} if any(r['status'] == 'ok' for r in rows) else {}
+    draw = ({'time.png': plot_cost, 'memory.png': partial(plot_cost, value='peak_bytes')}
+            if any(r['status'] == 'ok' for r in rows) else {})
     if any(s['measured'] for s in speedups(rows)): draw['speedup.png'] = plot_speedup
     for file, f in draw.items():
         with whole_file(out/file) as part: part.write_bytes(png_bytes(f(rows).figure))
@@ -213,12 +264,16 @@ DTYPES = 'float32', 'bfloat16', 'float16'
 
 def _lengths(what, sizes, tokens):
     "Tokens of a layer, or sides of a model's image, in rising order."
-    if sizes and tokens: raise ValueError(f'sizes and tokens exclude each other, got {sizes} and {tokens}')
-    if tokens and what == 'model': raise ValueError(f'tokens: models read images; give sizes instead of {tokens}')
+    if sizes and tokens:
+        raise ValueError(f'sizes and tokens exclude each other, got {sizes} and {tokens}')
+    if tokens and what == 'model':
+        raise ValueError(f'tokens: models read images; give sizes instead of {tokens}')
     for s in sizes or ():
-        if s < PATCH or s % PATCH: raise ValueError(f'sizes must be multiples of {PATCH} pixels, got {s}')
+        if s < PATCH or s % PATCH:
+            raise ValueError(f'sizes must be multiples of {PATCH} pixels, got {s}')
     if min(tokens or [1]) < 1: raise ValueError(f'tokens must be at least 1, got {min(tokens)}')
-    return sorted({*tokens} if tokens else {s if what == 'model' else _patches(s) for s in sizes or SIZES})
+    return sorted({*tokens} if tokens
+                  else {s if what == 'model' else _patches(s) for s in sizes or SIZES})
 
 def _patches(size): return (size//PATCH)**2 + 1  # with the class token
 
@@ -226,21 +281,28 @@ def _patches(size): return (size//PATCH)**2 + 1  # with the class token
 def _check(config):
     "Raises a `ValueError` for settings that nothing could run with."
     for name in ('dim', 'heads', 'threads', 'rounds', 'time_budget', 'memory_budget'):
-        if config[name] is not None and not config[name] > 0: raise ValueError(f'{name} must be above 0, got {config[name]}')
-    if config['dim'] % config['heads']: raise ValueError(f'heads must divide dim, got heads={config["heads"]}, dim={config["dim"]}')
+        if config[name] is not None and not config[name] > 0:
+            raise ValueError(f'{name} must be above 0, got {config[name]}')
+    if config['dim'] % config['heads']:
+        raise ValueError(f'heads must divide dim, got heads={config["heads"]}, dim={config["dim"]}')
     one_of('dtype', config['dtype'], DTYPES)
     try: torch.zeros(1, device=config['device']).item()
-    except (RuntimeError, AssertionError) as e: raise ValueError(f'device {config["device"]!r} cannot be used here: {reason(e).split(". ")[0]}') from e
+    except (RuntimeError, AssertionError) as e:
+        raise ValueError(f'device {config["device"]!r} cannot be used here: '
+                         f'{reason(e).split(". ")[0]}') from e
 
 def _free(device):
     "Four fifths of the memory that is free, in bytes."
-    return int(0.8*(torch.cuda.mem_get_info(device)[0] if torch.device(device).type == 'cuda' else _available() or 8*2**30))
+    return int(0.8*(torch.cuda.mem_get_info(device)[0] if torch.device(device).type == 'cuda'
+                    else _available() or 8*2**30))
 
 def _machine(threads, device, dtype):
     "What the race runs on, and its peak with as many threads."
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    try: return dict(environment=dict(environment(), hardware=hardware(device)), peak_gflops=matmul_peak(device, getattr(torch, dtype)))
+    try:
+        return dict(environment=dict(environment(), hardware=hardware(device)),
+                    peak_gflops=matmul_peak(device, getattr(torch, dtype)))
     finally: torch.set_num_threads(before)
 
 # %% ../../nbs/8_scale/84_bench.ipynb #a8708916
@@ -248,18 +310,25 @@ def _in_words(r):
     "One row in one line."
     if r['status'] != 'ok': return r['status']
     joules = r['joules'] if isinstance(r['joules'], str) else f'{r["joules"]:.3g} J'
-    return (f'{1e3*r["seconds"]:.4g} ms ({1e3*r["seconds_min"]:.4g} to {1e3*r["seconds_max"]:.4g} in {r["repeats"]}), {r["peak_bytes"]/2**20:.4g} MiB, '
+    return (
+        f'{1e3*r["seconds"]:.4g} ms ({1e3*r["seconds_min"]:.4g} to {1e3*r["seconds_max"]:.4g} in '
+            f'{r["repeats"]}), {r["peak_bytes"]/2**20:.4g} MiB, '
             f'{r["gflops"]:.3g} GFLOP/s, {r["share_of_peak"]:.0%} of the peak, energy {joules}')
 
 def _table(rows):
     "Median milliseconds, rows by sizes, in plain text; a dash where the status has the reason."
     sizes = list(dict.fromkeys(r['size'] for r in rows))
-    cells = {(r['row'], r['size']): f'{1e3*r["seconds"]:.4g}' if r['status'] == 'ok' else '-' for r in rows}
-    lines = [['ms a pass', *sizes]] + [[n, *(cells.get((n, s), '') for s in sizes)] for n in dict.fromkeys(r['row'] for r in rows)]
+    cells = {(r['row'], r['size']): f'{1e3*r["seconds"]:.4g}' if r['status'] == 'ok' else '-'
+             for r in rows}
+    lines = ([['ms a pass', *sizes]]
+             + [[n, *(cells.get((n, s), '') for s in sizes)]
+                for n in dict.fromkeys(r['row'] for r in rows)])
     return '\n'.join(f'{l[0]:18}' + ''.join(f'{c:>11}' for c in l[1:]) for l in lines)
 
+# %% ../../nbs/8_scale/84_bench.ipynb #91bfec01
 def _race(cases, out, report, progress):
-    "Runs the cases and keeps their rows, on disk too, and draws them; ends early, with what is done, on Ctrl-C."
+    """Runs the cases and keeps their rows, on disk too, and draws them; ends early, with what is
+    done, on Ctrl-C."""
     last = {}
     try:
         for i, case in enumerate(cases, 1):
@@ -267,7 +336,8 @@ def _race(cases, out, report, progress):
             report['rows'].append(row)
             if row['status'] == 'ok': last[row['row']] = row
             _save(out, report)
-            if progress: print(f'{i}/{len(cases)} {row["row"]}, {row["size"]}: {_in_words(row)}', flush=True)
+            if progress:
+                print(f'{i}/{len(cases)} {row["row"]}, {row["size"]}: {_in_words(row)}', flush=True)
         report['finished'] = True
     except KeyboardInterrupt: pass
     with no_interrupt(): _save(out, report); _save_plots(out, report['rows'])
@@ -290,38 +360,51 @@ def bench(what:str='layer', # 'layer', or the four-layer 'model'
           force:bool=False, # Overwrite results
           progress:bool=True, # Print a line for each case
          )->dict: # What stands in `bench.json`, and `out`
-    """Measure mechanisms over sizes, each case in a process of its own, and leave bench.json, bench.csv and pictures in a folder.
+    """Measure mechanisms over sizes, each in its own process; leave tables and pictures.
 
-    Rows that are done stay when others fail or Ctrl-C ends it. Raises `ValueError` or `FileExistsError` on wrong settings before anything runs."""
+    Rows that are done stay when others fail or Ctrl-C ends it."""
     kind, lengths = KINDS[one_of('what', what, KINDS)], _lengths(what, sizes, tokens)
-    names, threads = [one_of('rows', r, kind) for r in dict.fromkeys(rows or kind)], torch.get_num_threads() if threads is None else threads
-    config = dict(what=what, dim=dim, heads=heads, dtype=dtype, device=device, threads=threads, rounds=rounds, backward=backward, time_budget=time_budget,
-                  memory_budget=memory_budget)
-    _check(config)
+    names = [one_of('rows', r, kind) for r in dict.fromkeys(rows or kind)]
+    threads = torch.get_num_threads() if threads is None else threads
+    config = dict(what=what, dim=dim, heads=heads, dtype=dtype, device=device, threads=threads,
+                  rounds=rounds, backward=backward, time_budget=time_budget)
+    _check(config | dict(memory_budget=memory_budget))
     config['memory_budget'] = _free(device) if memory_budget is None else int(memory_budget*2**30)
-    out, report = _folder(out, what, force), dict(config=config, **_machine(threads, device, dtype), finished=False, rows=[])
-    _race([dict(config, row=r, size=s, tokens=s if what == 'layer' else _patches(s)) for s in lengths for r in names], out, report, progress)
+    out, machine = _folder(out, what, force), _machine(threads, device, dtype)
+    report = dict(config=config, **machine, finished=False, rows=[])
+    _race([dict(config, row=r, size=s, tokens=s if what == 'layer' else _patches(s))
+           for s in lengths for r in names], out, report, progress)
     return dict(report, out=str(out))
 
 # %% ../../nbs/8_scale/84_bench.ipynb #c073f74d
 _EXAMPLES = """examples:
-  infsa_bench --rows floor linear softmax xca                        layers of width 1024 at 224, 512 and 1024 pixels
+  infsa_bench --rows floor linear softmax xca                        layers at 224, 512, 1024 pixels
   infsa_bench --tokens 16385 331777 --time-budget 120 --backward     long sequences, with gradients
   infsa_bench --what model --sizes 224 512 1024 2048 --device cuda   four-layer models on a GPU
-exit codes: 0 done, every case has a row; 2 wrong arguments; 130 interrupted (rows that were done are kept)"""
+exit codes: 0 done, every case has a row; 2 wrong arguments; 130 interrupted (rows are kept)"""
 
 def _parser():
-    p = OneLineParser('infsa_bench', 'Measure attention mechanisms side by side on this machine.', _EXAMPLES)
-    p.add_argument('--what', default='layer', help='layer (default), or model: four layers with patches and head')
-    p.add_argument('--rows', nargs='+', help=f'default all; of layers {", ".join(LAYERS)}; of models {", ".join(MODELS)}')
-    p.add_argument('--sizes', nargs='+', type=int, help=f'sides of images, pixels, multiples of {PATCH}; default {" ".join(map(str, SIZES))}')
+    p = OneLineParser('infsa_bench', 'Measure attention mechanisms side by side on this machine.',
+                      _EXAMPLES)
+    p.add_argument('--what', default='layer',
+                   help='layer (default), or model: four layers with patches and head')
+    (p.add_argument('--rows', nargs='+',
+                    help=f'default all; of layers {", ".join(LAYERS)}; of models '
+                    f'{", ".join(MODELS)}'))
+    p.add_argument('--sizes', nargs='+', type=int,
+                   help=f'sides of images, pixels, multiples of {PATCH}; default '
+                   f'{" ".join(map(str, SIZES))}')
     p.add_argument('--tokens', nargs='+', type=int, help='lengths for layers, instead of --sizes')
-    defaults = dict(dim=(1024, 'width'), heads=(16, 'heads'), dtype=('float32', ', '.join(DTYPES)), device=('cpu', 'cpu or cuda'), rounds=(10, 'passes of a case at most'),
+    defaults = dict(dim=(1024, 'width'), heads=(16, 'heads'), dtype=('float32', ', '.join(DTYPES)),
+                    device=('cpu', 'cpu or cuda'), rounds=(10, 'passes of a case at most'),
                     time_budget=(60., 'seconds of a case'))
-    for name, (value, text) in defaults.items(): p.add_argument('--' + name.replace('_', '-'), type=type(value), default=value, help=f'{text}; default {value}')
+    for name, (value, text) in defaults.items():
+        p.add_argument('--' + name.replace('_', '-'), type=type(value), default=value,
+                       help=f'{text}; default {value}')
     p.add_argument('--threads', type=int, help="of a CPU; default PyTorch's choice")
     p.add_argument('--backward', action='store_true', help='forward and backward')
-    p.add_argument('--memory-budget', type=float, help='GiB of a case; default four fifths of what is free')
+    p.add_argument('--memory-budget', type=float,
+                   help='GiB of a case; default four fifths of what is free')
     p.add_argument('--out', help='folder of the results; default the next free one below runs/')
     p.add_argument('--force', action='store_true', help='overwrite results')
     return p
@@ -332,8 +415,10 @@ def main(argv:list|None=None # Arguments; the command line's if None
     "The command `infsa_bench`."
     try: race = bench(**vars(_parser().parse_args(argv)))
     except (ValueError, OSError) as e: print(f'infsa_bench: {reason(e)}', file=sys.stderr); return 2
-    except KeyboardInterrupt: print('infsa_bench: interrupted before anything was saved', file=sys.stderr); return 130
+    except KeyboardInterrupt:
+        print('infsa_bench: interrupted before anything was saved', file=sys.stderr); return 130
     print(_table(race['rows']))
     files = ', '.join(f for f in _FILES if (Path(race['out'])/f).exists())
-    print(f'{files} are in {race["out"]}' if race['finished'] else f'interrupted; what was done: {files} are in {race["out"]}')
+    print(f'{files} are in {race["out"]}' if race['finished']
+          else f'interrupted; what was done: {files} are in {race["out"]}')
     return 0 if race['finished'] else 130

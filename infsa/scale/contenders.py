@@ -34,20 +34,29 @@ class _Layer(nn.Module):
 
     def forward(self, x): return self.way(self.attn, x)  # (B, N, C)
 
-def _own(variant, way=_fused): return lambda dim, num_heads, n_tokens: _Layer(dim, num_heads, variant, way)
+def _own(variant, way=_fused):
+    return lambda dim, num_heads, n_tokens: _Layer(dim, num_heads, variant, way)
 
 # %% ../../nbs/8_scale/83_contenders.ipynb #da31fd32
-def _peer(module, make): return lambda dim, num_heads, n_tokens: make(import_module(module), dim, num_heads, dim//num_heads, n_tokens)
+def _peer(module, make):
+    return lambda dim, num_heads, n_tokens: make(import_module(module), dim, num_heads,
+                                                 dim//num_heads, n_tokens)
 
-PEERS = dict(
-    performer=_peer('performer_pytorch', lambda m, C, H, D, N: m.SelfAttention(dim=C, heads=H, dim_head=D, causal=False)),
-    nystrom=_peer('nystrom_attention', lambda m, C, H, D, N: m.NystromAttention(dim=C, dim_head=D, heads=H, num_landmarks=64)),
-    linformer=_peer('linformer', lambda m, C, H, D, N: m.LinformerSelfAttention(C, seq_len=N, heads=H, k=256)),
-    linear_transformer=_peer('linear_attention_transformer.linear_attention_transformer', lambda m, C, H, D, N: m.SelfAttention(C, H, dim_head=D, causal=False)),
-    xca=_peer('timm.models.xcit', lambda m, C, H, D, N: m.XCA(C, num_heads=H)))
+PEERS = dict( performer=_peer('performer_pytorch',
+                              lambda m, C, H, D, N: m.SelfAttention(dim=C, heads=H, dim_head=D,
+    causal=False)),
+             nystrom=_peer('nystrom_attention',
+                           lambda m, C, H, D, N: m.NystromAttention(dim=C, dim_head=D, heads=H,
+    num_landmarks=64)),
+             linformer=_peer('linformer',
+                             lambda m, C, H, D, N: m.LinformerSelfAttention(C, seq_len=N, heads=H,
+    k=256)), linear_transformer=_peer('linear_attention_transformer.linear_attention_transformer',
+                                      lambda m, C, H, D, N: m.SelfAttention(C, H, dim_head=D,
+    causal=False)), xca=_peer('timm.models.xcit', lambda m, C, H, D, N: m.XCA(C, num_heads=H)))
 
-LAYERS = dict(floor=lambda dim, num_heads, n_tokens: nn.Linear(dim, dim), **{v: _own(v) for v in VARIANTS},
-              softmax_unfused=_own('softmax', _unfused), linear_naive=_own('linear', _naive_linear), **PEERS)
+LAYERS = dict(floor=lambda dim, num_heads, n_tokens: nn.Linear(dim, dim),
+              **{v: _own(v) for v in VARIANTS}, softmax_unfused=_own('softmax', _unfused),
+              linear_naive=_own('linear', _naive_linear), **PEERS)
 
 # %% ../../nbs/8_scale/83_contenders.ipynb #42f50cd3
 class _Streamed(nn.Module):
@@ -57,31 +66,37 @@ class _Streamed(nn.Module):
         import_module('infsa.scale.stream')
         self.model = create_model('infvit_4l_linear', dim=dim, num_heads=num_heads)
 
-    def forward(self, images): return self.model.stream(images[0], token_weights=False, progress=False).logits
+    def forward(self, images):
+        return self.model.stream(images[0], token_weights=False, progress=False).logits
 
-def _model(variant): return lambda dim, num_heads, size: create_model(f'infvit_4l_{variant}', img_size=size, dim=dim, num_heads=num_heads)
+def _model(variant):
+    return lambda dim, num_heads, size: create_model(f'infvit_4l_{variant}', img_size=size, dim=dim,
+                                                     num_heads=num_heads)
 
 MODELS = dict({v: _model(v) for v in VARIANTS}, linear_stream=_Streamed)
 KINDS = dict(layer=LAYERS, model=MODELS)
 PATCH, DEPTH = 16, 4  # pixels of a patch's side, and blocks, of the models
 
-def _input(what, dim, size, **kwargs): return torch.randn(*((1, size, dim) if what == 'layer' else (1, 3, size, size)), **kwargs)
+def _input(what, dim, size, **kwargs):
+    return torch.randn(*((1, size, dim) if what == 'layer' else (1, 3, size, size)), **kwargs)
 
 # %% ../../nbs/8_scale/83_contenders.ipynb #200ce266
 #| export
 
 # %% ../../nbs/8_scale/83_contenders.ipynb #c4b01383
 def _solve_flops(a, b, *args, out_shape=None, **kwargs):
-    "What a solve of a general system takes: elimination, then two substitutions for each right-hand side."
+    "What a solve takes: elimination, then two substitutions for each right-hand side."
     *batch, n, _ = a
     return 2*math.prod(batch)*(n**3//3 + n*n*b[-1])
 
 def _on_meta(build, *args):
     try:
         with torch.device('meta'): return build(*args)
-    except NotImplementedError: return build(*args).to('meta')  # it looks at numbers while it is made
+    except NotImplementedError:
+        return build(*args).to('meta')  # it looks at numbers while it is made
 
-_COUNT_AS = dict(pure='softmax', linear_stream='linear')  # the same products, in loops too long to run for a count
+# the same products, in loops too long to run for a count
+_COUNT_AS = dict(pure='softmax', linear_stream='linear')
 
 def count_macs(what:str, # 'layer' or 'model'
                row:str, # Key of `LAYERS` or `MODELS`
@@ -89,8 +104,11 @@ def count_macs(what:str, # 'layer' or 'model'
                dim:int=1024, # C, width
                num_heads:int=16, # H, divides `dim`
               )->tuple: # MACs of one forward pass, and parameters
-    "Count by PyTorch's own counter on tensors without data; solves of linear systems are added to its list."
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping={torch.ops.aten._linalg_solve_ex: _solve_flops}) as counter:
+    """Count by PyTorch's own counter on tensors without data; solves of linear systems are added to
+    its list."""
+    with torch.no_grad(), FlopCounterMode(display=False,
+                                          custom_mapping={
+        torch.ops.aten._linalg_solve_ex: _solve_flops}) as counter:
         module = _on_meta(KINDS[what][_COUNT_AS.get(row, row)], dim, num_heads, size).eval()
         module(_input(what, dim, size, device='meta'))
     return counter.get_total_flops()//2, sum(p.numel() for p in module.parameters())

@@ -35,8 +35,11 @@ def interleave(fs:dict, # Names and callables without arguments
                warmup:int=1, # Rounds before them that are not
                seed:int=0, # Of the order
               )->dict: # Name -> seconds, one number a round
-    "Time callables in turns: every round runs each of them once, in an order drawn anew, and waits for the GPU if one is used."
-    if rounds < 1 or warmup < 0: raise ValueError(f'rounds must be at least 1 and warmup at least 0, got {rounds} and {warmup}')
+    """Time callables in turns: every round runs each of them once, in an order drawn anew, and
+    waits for the GPU if one is used."""
+    if rounds < 1 or warmup < 0:
+        raise ValueError(f'rounds must be at least 1 and warmup at least 0, got {rounds} and '
+                         f'{warmup}')
     seconds, rng = {n: [] for n in fs}, random.Random(seed)
     for _ in range(warmup + rounds):
         for n in rng.sample(list(fs), len(fs)): seconds[n].append(_seconds(fs[n]))
@@ -58,25 +61,31 @@ def hardware(device='cpu' # Whose name
             )->str: # As the system tells it
     "Name of the processor or GPU, for the record of a measurement."
     if torch.device(device).type == 'cuda': return torch.cuda.get_device_name(device)
-    try: return next(l.split(':')[1].strip() for l in Path('/proc/cpuinfo').read_text().splitlines() if l.startswith('model name'))
+    try:
+        return next(l.split(':')[1].strip() for l in Path('/proc/cpuinfo').read_text().splitlines()
+                    if l.startswith('model name'))
     except (OSError, StopIteration): return platform.processor() or platform.machine()
 
 # %% ../../nbs/8_scale/82_measure.ipynb #d976f583
 def _proc(field):
     "Bytes that the system tells of this process; None where it does not."
-    try: return next(int(l.split()[1])*1024 for l in Path('/proc/self/status').read_text().splitlines() if l.startswith(field + ':'))
+    try:
+        return next(int(l.split()[1])*1024 for l in Path('/proc/self/status').read_text()
+                    .splitlines() if l.startswith(field + ':'))
     except (OSError, StopIteration): return None
 
 def peak_rss()->int: # Bytes
     "Most memory that this process ever held, with all its libraries."
     if (peak := _proc('VmHWM')) is not None: return peak
     import resource  # not on every system
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
+    return (resource.getrusage(resource.RUSAGE_SELF)
+            .ru_maxrss*(1 if sys.platform == 'darwin' else 1024))
 
 def peak_memory(f, # Callable without arguments
                 device='cpu' # Whose memory counts
                )->int: # Bytes
-    "How much more memory is in use at the peak of `f` than before it: of this process, or what PyTorch holds on a GPU."
+    """How much more memory is in use at the peak of `f` than before it: of this process, or what
+    PyTorch holds on a GPU."""
     if torch.device(device).type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -90,22 +99,25 @@ def peak_memory(f, # Callable without arguments
 
 # %% ../../nbs/8_scale/82_measure.ipynb #3735ab7a
 def energy_counter(device # Whose energy
-                  ): # A function that reads joules since some moment in the past; None where there is no counter
+                  ): # A function that reads joules since some moment; None without a counter
     "The energy counter of a GPU."
     if torch.device(device).type != 'cuda': return None
     try: import pynvml
     except ImportError: return None
     try:
         pynvml.nvmlInit()
-        gpu = pynvml.nvmlDeviceGetHandleByUUID(f'GPU-{torch.cuda.get_device_properties(device).uuid}')
+        gpu = pynvml.nvmlDeviceGetHandleByUUID(
+            f'GPU-{torch.cuda.get_device_properties(device).uuid}')
         pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu)
     except pynvml.NVMLError: return None
     return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu)/1000
 
 # %% ../../nbs/8_scale/82_measure.ipynb #b001837b
 def _write_image(file, size, seed):
-    "A photograph of scikit-learn's tiled to `size` x `size` pixels, with noise, written some rows at a time."
-    photo = open_image(Path(find_spec('sklearn').origin).parent/'datasets/images/china.jpg')[:]  # importing scikit-learn would count as memory
+    """A photograph of scikit-learn's tiled to `size` x `size` pixels, with noise, written some rows
+    at a time."""
+    # importing scikit-learn would count as memory
+    photo = open_image(Path(find_spec('sklearn').origin).parent/'datasets/images/china.jpg')[:]
     rng, across = np.random.default_rng(seed), np.arange(size) % photo.shape[1]
     out = np.lib.format.open_memmap(file, 'w+', np.uint8, (size, size, 3))
     for y in range(0, size, 256):
@@ -114,9 +126,12 @@ def _write_image(file, size, seed):
 
 # %% ../../nbs/8_scale/82_measure.ipynb #ad488c2a
 def _floor(model, tokens, rounds=10): # -> seconds of each round
-    "Times the bare matrix products of so many tokens: patches, then query projection and MLP of every block."
+    """Times the bare matrix products of so many tokens: patches, then query projection and MLP of
+    every block."""
     C, embed = model.cls_token.shape[2], model.patch_embed.weight.flatten(1)
-    weights = [embed, *chain(*((b.attn.in_proj_weight[:C], b.mlp[0].weight, b.mlp[2].weight) for b in model.blocks))]
+    weights = [embed,
+               *chain(*((b.attn.in_proj_weight[:C], b.mlp[0].weight, b.mlp[2].weight)
+                        for b in model.blocks))]
     x = {w.shape[1]: torch.randn(tokens, w.shape[1], device=w.device).to(w.dtype) for w in weights}
     out = {w.shape[0]: w.new_empty(tokens, w.shape[0]) for w in weights}
     def once():
@@ -135,9 +150,11 @@ def _measure_inference(model, file, chunk):
     seconds, peak = time.perf_counter() - start, peak_rss()
     floor = [s*tokens/min(chunk, tokens) for s in floor + _floor(model, min(chunk, tokens))]
     mean = sum(floor)/len(floor)
-    return dict(tokens=tokens, chunk=chunk, seconds=seconds, floor_seconds=mean, floor_range=[min(floor), max(floor)], ratio=seconds/mean,
-                peak_gib=peak/2**30, estimate_gib=stream_bytes(model, height, width, chunk)/2**30,
-                finite=bool(result.logits.isfinite().all() and result.token_weights.isfinite().all()), top=int(result.logits.argmax()))
+    return dict(tokens=tokens, chunk=chunk, seconds=seconds, floor_seconds=mean,
+                floor_range=[min(floor), max(floor)], ratio=seconds/mean, peak_gib=peak/2**30,
+                estimate_gib=stream_bytes(model, height, width, chunk)/2**30,
+                finite=bool(result.logits.isfinite().all() and result.token_weights.isfinite()
+                            .all()), top=int(result.logits.argmax()))
 
 # %% ../../nbs/8_scale/82_measure.ipynb #ff8b64cb
 def _measure_training(model, file):
@@ -150,7 +167,8 @@ def _measure_training(model, file):
     forward = time.perf_counter() - start
     loss.backward()
     seconds, grads = time.perf_counter() - start, [p.grad for p in model.parameters()]
-    return dict(tokens=1 + math.prod(model._grid(*image.shape[:2])), seconds=seconds, forward_seconds=forward, peak_gib=peak_rss()/2**30, loss=loss.item(),
+    return dict(tokens=1 + math.prod(model._grid(*image.shape[:2])), seconds=seconds,
+                forward_seconds=forward, peak_gib=peak_rss()/2**30, loss=loss.item(),
                 gradients_finite=all(g is not None and bool(g.isfinite().all()) for g in grads),
                 gradients_zero=sum(g is None or not bool(g.any()) for g in grads))
 
@@ -159,19 +177,25 @@ _EXAMPLES = """examples:
   infsa_stream --size 9216 --dtype float32 --out float32.json     inference with 331,776 patches
   infsa_stream --size 4096 --train --out train.json               one step of training
   infsa_stream --image slide.tif --model infvit_24l_linear        an image of your own
-exit codes: 0 done, 1 not enough memory, 2 wrong arguments or image, 130 interrupted (nothing is written)"""
+exit codes: 0 done, 1 not enough memory, 2 wrong arguments, 130 interrupted (nothing is written)"""
 
 def _parser():
-    p = argparse.ArgumentParser('infsa_stream', description='Measure time and memory of an untrained InfViT on one large image.', epilog=_EXAMPLES,
+    p = argparse.ArgumentParser('infsa_stream',
+                                description='Measure time and memory of an untrained InfViT on '
+                                'one large image.', epilog=_EXAMPLES,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     source = p.add_mutually_exclusive_group()
     source.add_argument('--image', help='image file: TIFF and .npy read by rows, others whole; '
                                         'without it a photograph tiled to --size')
-    source.add_argument('--size', type=int, default=1024, help='side of the tiled photograph, pixels; default 1024')
-    p.add_argument('--model', default='infvit_4l_linear', help='name for create_model; default infvit_4l_linear')
-    p.add_argument('--dtype', choices=['float32', 'bfloat16', 'float64'], default='float32', help='default float32')
+    source.add_argument('--size', type=int, default=1024,
+                        help='side of the tiled photograph, pixels; default 1024')
+    p.add_argument('--model', default='infvit_4l_linear',
+                   help='name for create_model; default infvit_4l_linear')
+    p.add_argument('--dtype', choices=['float32', 'bfloat16', 'float64'], default='float32',
+                   help='default float32')
     p.add_argument('--chunk', type=int, help='tokens computed at once; default 1024')
-    p.add_argument('--train', action='store_true', help='forward and backward, not streamed, blocks computed again in backward')
+    p.add_argument('--train', action='store_true',
+                   help='forward and backward, not streamed, blocks computed again in backward')
     p.add_argument('--threads', type=int, help="default torch's choice")
     p.add_argument('--seed', type=int, default=42, help='of weights and noise; default 42')
     p.add_argument('--out', help='JSON file to write; without it the result is printed')
@@ -181,11 +205,14 @@ def _parser():
 def _measure(image, size, model, dtype, chunk, train, threads, seed):
     "What `infsa_stream` writes."
     for name, value, least in (('--size', size, 1), ('--threads', threads, 1), ('--seed', seed, 0)):
-        if value is not None and value < least: raise ValueError(f'{name} must be at least {least}, got {value}')
-    if train and chunk is not None: raise ValueError('--chunk: training is not streamed, leave it out')
+        if value is not None and value < least:
+            raise ValueError(f'{name} must be at least {least}, got {value}')
+    if train and chunk is not None:
+        raise ValueError('--chunk: training is not streamed, leave it out')
     torch.manual_seed(seed)
     net = create_model(model).to(getattr(torch, dtype)).eval()
-    shape, chunk = open_image(image).shape[:2] if image else (size, size), 1024 if chunk is None else chunk
+    shape, chunk = (open_image(image).shape[:2] if image else (size, size), 1024 if chunk is None
+                    else chunk)
     stream_bytes(net, *shape, chunk)  # refuses what cannot be run before an image is written
     if threads: torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -193,7 +220,8 @@ def _measure(image, size, model, dtype, chunk, train, threads, seed):
         if not image: _write_image(file, size, seed)
         result = _measure_training(net, file) if train else _measure_inference(net, file, chunk)
     made_with = dict(environment(), cpu=hardware())
-    return dict(task='training' if train else 'inference', model=model, size=list(shape), dtype=dtype, seed=seed, **result, environment=made_with)
+    return dict(task='training' if train else 'inference', model=model, size=list(shape),
+                dtype=dtype, seed=seed, **result, environment=made_with)
 
 # %% ../../nbs/8_scale/82_measure.ipynb #0474e2cd
 def main(argv:list|None=None # Arguments; the command line's if None
@@ -205,7 +233,9 @@ def main(argv:list|None=None # Arguments; the command line's if None
     try:
         if out is None: print(json.dumps(_measure(**args), indent=1)); return 0
         with whole_file(out) as part: part.write_text(json.dumps(_measure(**args), indent=1) + '\n')
-    except (ValueError, OSError, ImportError) as e: print(f'infsa_stream: {e}', file=sys.stderr); return 2
+    except (ValueError, OSError, ImportError) as e:
+        print(f'infsa_stream: {e}', file=sys.stderr); return 2
     except MemoryError as e: print(f'infsa_stream: {e}', file=sys.stderr); return 1
-    except KeyboardInterrupt: print('infsa_stream: interrupted; nothing is written', file=sys.stderr); return 130
+    except KeyboardInterrupt:
+        print('infsa_stream: interrupted; nothing is written', file=sys.stderr); return 130
     return 0

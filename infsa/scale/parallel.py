@@ -21,7 +21,7 @@ from joblib import wrap_non_picklable_objects
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..operators.pure import widen
+from ..operators.inputs import widen
 from .stream import _Positions
 from ..models.vit import InfViT
 
@@ -31,23 +31,30 @@ def token_range(n_tokens:int, # Tokens of an image, the class token included
                 world:int, # Processes of the group, at most `n_tokens`
                )->tuple[int,int]: # First token of the process, and the first after its last
     "Consecutive shares whose lengths differ by one at most; the first ones are longer."
-    if not 1 <= world <= n_tokens: raise ValueError(f'world must lie between 1 and the {n_tokens} tokens to share, got {world} processes')
-    if not 0 <= rank < world: raise ValueError(f'rank must lie between 0 and {world - 1}, got {rank}')
+    if not 1 <= world <= n_tokens:
+        raise ValueError(f'world must lie between 1 and the {n_tokens} tokens to share, got '
+                         f'{world} processes')
+    if not 0 <= rank < world:
+        raise ValueError(f'rank must lie between 0 and {world - 1}, got {rank}')
     length, longer = divmod(n_tokens, world)
     start = rank*length + min(rank, longer)
     return start, start + length + (rank < longer)
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #fb2a9506
 def _work(rank, fn, args, world, folder, timeout):
-    "One process of `run_processes`: joins the group and leaves in `folder` its result, or the error if it is the first."
+    """One process of `run_processes`: joins the group and leaves in `folder` its result, or the
+    error if it is the first."""
     torch.set_num_threads(1)
-    if loopback := {'lo', 'lo0'} & {name for _, name in socket.if_nameindex()}: os.environ.setdefault('GLOO_SOCKET_IFNAME', loopback.pop())
+    if loopback := {'lo', 'lo0'} & {name for _, name in socket.if_nameindex()}:
+        os.environ.setdefault('GLOO_SOCKET_IFNAME', loopback.pop())
     try:
-        dist.init_process_group('gloo', store=dist.FileStore(f'{folder}/store', world), rank=rank, world_size=world, timeout=timedelta(seconds=timeout))
+        dist.init_process_group('gloo', store=dist.FileStore(f'{folder}/store', world), rank=rank,
+                                world_size=world, timeout=timedelta(seconds=timeout))
         torch.save(fn(rank, world, *args), f'{folder}/{rank}')
         dist.barrier()  # nobody hangs up while a neighbour still talks
     except Exception as e:
-        with suppress(FileExistsError), open(f'{folder}/error', 'x') as f: f.write(f'process {rank} of {world}: {type(e).__name__}: {e}')
+        with suppress(FileExistsError), open(f'{folder}/error', 'x') as f:
+            f.write(f'process {rank} of {world}: {type(e).__name__}: {e}')
         raise
     finally:
         if dist.is_initialized(): dist.destroy_process_group()
@@ -57,17 +64,24 @@ def run_processes(fn, # Called as `fn(rank, world, *args)` in each process
                   world:int, # Processes to start on this machine
                   *args,
                   timeout:float=1800, # Seconds for everything, the start included
-                 )->list: # What `fn` returned in each process: tensors, numbers, strings and containers of them
-    "Run `fn` in `world` fresh processes joined by gloo on the loopback interface; `RuntimeError` with the first error ends them all."
+                 )->list: # What `fn` returned in each process: tensors, numbers, strings
+    """Run `fn` in `world` fresh processes joined by gloo on the loopback interface; `RuntimeError`
+    with the first error ends them all."""
     if world < 1: raise ValueError(f'world must be at least 1, got {world}')
     with TemporaryDirectory() as folder:
-        work = wrap_non_picklable_objects(partial(_work, fn=fn, args=args, world=world, folder=folder, timeout=timeout), keep_wrapper=False)
-        context, end = mp.start_processes(work, nprocs=world, join=False, start_method='spawn'), monotonic() + timeout
+        work = wrap_non_picklable_objects(partial(_work, fn=fn, args=args, world=world,
+                                                  folder=folder, timeout=timeout),
+                                          keep_wrapper=False)
+        context, end = (mp.start_processes(work, nprocs=world, join=False, start_method='spawn'),
+                        monotonic() + timeout)
         try:
             while not context.join(max(end - monotonic(), 0), grace_period=5):
-                if monotonic() > end: raise RuntimeError(f'{world} processes did not finish within {timeout} seconds')
-        except mp.ProcessRaisedException: raise RuntimeError((Path(folder)/'error').read_text()) from None
-        except mp.ProcessExitedException as e: raise RuntimeError(f'{e}, of {world} processes') from None
+                if monotonic() > end:
+                    raise RuntimeError(f'{world} processes did not finish within {timeout} seconds')
+        except mp.ProcessRaisedException:
+            raise RuntimeError((Path(folder)/'error').read_text()) from None
+        except mp.ProcessExitedException as e:
+            raise RuntimeError(f'{e}, of {world} processes') from None
         finally:
             for p in context.processes: p.kill(); p.join()
         return [torch.load(f'{folder}/{rank}') for rank in range(world)]
@@ -86,7 +100,8 @@ class _Sum(torch.autograd.Function):
 def all_reduce_sum(t:Tensor, # Of the same shape and type in all processes
                    group:dist.ProcessGroup|None=None, # Processes that add; all of them if None
                   )->Tensor: # The same in all of them
-    "Differentiable sum over processes; gradients are those of the losses of all processes together."
+    """Differentiable sum over processes; gradients are those of the losses of all processes
+    together."""
     return _Sum.apply(t, group)
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #295a2033
@@ -96,48 +111,64 @@ def bytes_per_layer(n_tokens:int, # Tokens of an image, on all processes togethe
                     world:int, # Processes that share the tokens
                     itemsize:int=4, # Bytes of one number of a token: 2 in half types
                    )->dict: # Bytes by way of mixing
-    "Bytes that one process sends per image and layer, forward; sums of `linear` are float32 at least."
-    if min(n_tokens, dim, num_heads, world, itemsize) < 1: raise ValueError(f'all arguments must be at least 1, got {(n_tokens, dim, num_heads, world, itemsize)}')
+    """Bytes that one process sends per image and layer, forward; sums of `linear` are float32 at
+    least."""
+    if min(n_tokens, dim, num_heads, world, itemsize) < 1:
+        raise ValueError('all arguments must be at least 1, got '
+                         f'{(n_tokens, dim, num_heads, world, itemsize)}')
     others, tokens = (world - 1)/world, n_tokens*dim*itemsize
-    return {'linear': 4*num_heads*(dim + 1)*max(itemsize, 4)*others,  # two all-reduces, each number passed on twice
-            'softmax, ring': 2*tokens*others,  # all keys and values reach all processes
-            'softmax, all-to-all': 4*tokens/world*others}  # queries, keys, values, and outputs on their way back
+    # two all-reduces, each number passed on twice; all keys and values to all processes;
+    # queries, keys, values, and outputs on their way back
+    return {'linear': 4*num_heads*(dim + 1)*max(itemsize, 4)*others,
+            'softmax, ring': 2*tokens*others,
+            'softmax, all-to-all': 4*tokens/world*others}
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #324478e1
 def _embed_share(model, images, grid, start, stop):
     "Tokens `start` to `stop` of `model.embed(images)`, made from their own rows of pixels."
     p, first, last = model.patch_size, max(start - 1, 0), stop - 1  # patches
     top, bottom = first//grid[1], max(-(-last//grid[1]), 1)  # rows of patches
-    x = model.patch_embed(images[:, :, top*p:bottom*p]).flatten(2).mT  # (B, patches of these rows, C)
+    # (B, patches of these rows, C)
+    x = model.patch_embed(images[:, :, top*p:bottom*p]).flatten(2).mT
     x = x + _Positions(model, grid)[top:bottom].view_as(x[:1]).to(model.pos_embed)
     cls = (model.cls_token + model.pos_embed[:, :1]).expand(x.shape[0], -1, -1)
     return torch.cat([cls, x[:, first - top*grid[1]:last - top*grid[1]]], 1)[:, int(start > 0):]
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #7ff773c3
 def _pool(model, x, start, n_tokens, group):
-    "What the head reads, (B, C): the class token or the mean of the patches, from the processes that hold them."
+    """What the head reads, (B, C): the class token or the mean of the patches, from the processes
+    that hold them."""
     first, last = (0, 1) if model.pool == 'token' else (1, n_tokens)
-    own = model.norm(x)[:, max(first - start, 0):max(last - start, 0)]  # may be empty: zeros, but in the graph
+    # may be empty: zeros, but in the graph
+    own = model.norm(x)[:, max(first - start, 0):max(last - start, 0)]
     return (all_reduce_sum(widen(own)[0].sum(1), group) / (last - first)).to(own.dtype)
 
 def _same_coins(model, group, device):
     "Let all processes skip the same branches."
-    if dropout := max(b.attn.dropout for b in model.blocks): raise ValueError(f'dropout must be 0 to train where processes share tokens, got {dropout}; drop_path may be used')
+    if dropout := max(b.attn.dropout for b in model.blocks):
+        raise ValueError('dropout must be 0 to train where processes share tokens, got '
+                         f'{dropout}; drop_path may be used')
     if all(b.drop_path.p == 0 for b in model.blocks): return
     seed = torch.randint(2**62, (1,), device=device)
     dist.broadcast(seed, group=group, group_src=0)
     torch.manual_seed(seed.item())
 
+# %% ../../nbs/8_scale/81_parallel.ipynb #fcf37d5b
+def _check_linear(model):
+    for v in {b.attn.variant for b in model.blocks} - {'linear'}:
+        raise ValueError("model must be of variant 'linear', whose layers need only sums over "
+                         f'the tokens of other processes; got {v!r}')
+
 # %% ../../nbs/8_scale/81_parallel.ipynb #faf325ff
 class SequenceParallel(nn.Module):
-    "An `InfViT` of variant `linear` whose processes share the tokens of each image; all start with the weights of the first."
+    """An `InfViT` of variant `linear` whose processes share the tokens of each image; all start
+    with the weights of the first."""
     def __init__(self,
                  model:InfViT, # Changed in place: its layers add their sums over the group
-                 group:dist.ProcessGroup|None=None, # Processes that share tokens; all of them if None
+                 group:dist.ProcessGroup|None=None, # Processes that share tokens; None: all
                 ):
         super().__init__()
-        for v in {b.attn.variant for b in model.blocks} - {'linear'}:
-            raise ValueError(f"model must be of variant 'linear', whose layers need only sums over the tokens of other processes; got {v!r}")
+        _check_linear(model)
         self.model, self.group = model, group
         for block in model.blocks: block.attn.reduce = partial(all_reduce_sum, group=group)
         for t in model.state_dict().values(): dist.broadcast(t, group=group, group_src=0)
@@ -145,16 +176,21 @@ class SequenceParallel(nn.Module):
     def forward(self, images:Tensor # (B, in_chans, height, width), the same in all processes
                )->Tensor: # (B, num_classes) logits, the same in all processes
         m = self.model
-        if images.ndim != 4 or images.shape[1] != m.in_chans: raise ValueError(f'images must have shape (B, {m.in_chans}, height, width), got {tuple(images.shape)}')
-        grid = m._grid(*images.shape[2:])
-        start, stop = token_range(n := 1 + grid[0]*grid[1], dist.get_rank(self.group), dist.get_world_size(self.group))
+        if images.ndim != 4 or images.shape[1] != m.in_chans:
+            raise ValueError(f'images must have shape (B, {m.in_chans}, height, width), got '
+                             f'{tuple(images.shape)}')
+        grid, rank = m._grid(*images.shape[2:]), dist.get_rank(self.group)
+        n, world = 1 + grid[0]*grid[1], dist.get_world_size(self.group)
+        start, stop = token_range(n, rank, world)
         if self.training: _same_coins(m, self.group, images.device)
-        x, again = _embed_share(m, images, grid, start, stop), m.grad_checkpointing and torch.is_grad_enabled()
+        x = _embed_share(m, images, grid, start, stop)
+        again = m.grad_checkpointing and torch.is_grad_enabled()
         for block in m.blocks: x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         return m.head(m.pre_logits(_pool(m, x, start, n, self.group)))
 
     def average_gradients(self)->None:
-        "After `backward`: gradients of the one loss in all processes, as in one process that has all tokens."
+        """After `backward`: gradients of the one loss in all processes, as in one process that has
+        all tokens."""
         for g in (p.grad for p in self.parameters() if p.grad is not None):
             dist.all_reduce(g, group=self.group)
             g /= dist.get_world_size(self.group)

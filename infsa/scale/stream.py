@@ -22,7 +22,7 @@ from ..models.attention import InfSAttention
 from ..operators.linear import absorbed_key, absorbed_value, key_weights, query_energies
 from ..maps.overlay import OPACITY, map_colours
 from ..data.pixels import open_image
-from ..operators.pure import no_autocast, widen
+from ..operators.inputs import no_autocast, widen
 from ..models.vit import InfViT, resize_matrix
 
 # %% ../../nbs/8_scale/80_stream.ipynb #1704ee2e
@@ -42,20 +42,23 @@ _EPS = 1e-6  # as in `absorbed_linear_infsa`
 class _Mixing:
     "Linear-InfSA of one block by two sweeps over its tokens, of which it keeps sums."
     def __init__(self, block):
-        self.norm, self.attn, self.H, C = block.norm1, block.attn, block.attn.num_heads, block.attn.embed_dim
+        self.norm, self.attn, self.H, C = (block.norm1, block.attn, block.attn.num_heads,
+                                           block.attn.embed_dim)
         weight, bias = self.attn.in_proj_weight, self.attn.in_proj_bias
         if bias is None: bias = weight.new_zeros(3*C)
         self.query = weight[:C], bias[:C]
-        self.W, self.b = (o.unflatten(0, (3, self.H, -1)) for o in widen(weight, bias))  # (3, H, D, C), (3, H, D)
+        # (3, H, D, C), (3, H, D)
+        self.W, self.b = (o.unflatten(0, (3, self.H, -1)) for o in widen(weight, bias))
         self.queries, self.keys = _Sums(), _Sums()
 
     def read_queries(self, x): # (1, n, C)
         h = self.norm(x)
         self.queries.add(query_energies(h, *self.query, self.H), *widen(h))
 
-    def pool_queries(self): self.pooled = absorbed_key(*self.queries.totals(self.W), self.W, self.b, _EPS)
+    def pool_queries(self):
+        self.pooled = absorbed_key(*self.queries.totals(self.W), self.W, self.b, _EPS)
 
-    def read_keys(self, x): # (1, n, C) -> (H, n), weights of these keys before they are divided by their sum
+    def read_keys(self, x): # (1, n, C) -> (H, n), weights before they are divided by their sum
         h, = widen(self.norm(x))
         a = key_weights(h, *self.pooled)
         self.keys.add(a, h)
@@ -63,14 +66,16 @@ class _Mixing:
 
     def output(self): # (1, 1, C), the row that all tokens receive
         total, total_x = self.keys.totals(self.W)
-        o = absorbed_value(total, total_x, self.attn.rho.to(total)/(total + _EPS), self.W, self.b)  # (1, C)
+        # (1, C)
+        o = absorbed_value(total, total_x, self.attn.rho.to(total)/(total + _EPS), self.W, self.b)
         return self.attn.out_proj(o.to(self.query[0].dtype)[:, None])
 
 # %% ../../nbs/8_scale/80_stream.ipynb #f7456bd8
 _all_ = ['open_image']
 
 # %% ../../nbs/8_scale/80_stream.ipynb #885aa408
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's colours, as in `infsa.data.loaders`, which loads far more than torch
+# ImageNet's colours, as in `infsa.data.loaders`, which loads far more than torch
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def _pixels(image, part, mean, std, like): # -> (channels, rows, width)
     "Some rows of an image as the model takes them; a tensor is taken to be normalised."
@@ -81,7 +86,8 @@ def _pixels(image, part, mean, std, like): # -> (channels, rows, width)
     return rows.div_(255).sub_(mean).div_(std).permute(2, 0, 1).to(like.dtype)
 
 def _patches(pixels, p): # (channels, rows*p, width*p) -> (rows*width, channels*p*p)
-    return pixels.unflatten(1, (-1, p)).unflatten(3, (-1, p)).permute(1, 3, 0, 2, 4).flatten(2).flatten(0, 1)
+    return pixels.unflatten(1, (-1, p)).unflatten(3, (-1, p)).permute(1, 3, 0, 2,
+        4).flatten(2).flatten(0, 1)
 
 # %% ../../nbs/8_scale/80_stream.ipynb #1817e541
 class _Positions:
@@ -95,20 +101,25 @@ class _Positions:
 
 # %% ../../nbs/8_scale/80_stream.ipynb #acaa0dee
 def _embed(model, image, x, grid, chunk, mean, std):
-    "Writes class token and patches to `x` (1, N, C), as many rows of patches at a time as `chunk` allows; yields after each band."
-    p, conv, rows, positions = model.patch_size, model.patch_embed, _band(grid, chunk), _Positions(model, grid)
+    """Writes class token and patches to `x` (1, N, C), as many rows of patches at a time as `chunk`
+    allows; yields after each band."""
+    p, conv, rows, positions = (model.patch_size, model.patch_embed, _band(grid, chunk),
+                                _Positions(model, grid))
     x[:, :1] = model.cls_token + model.pos_embed[:, :1]
     for y in range(0, grid[0], rows):
         patches = _patches(_pixels(image, slice(y*p, (y+rows)*p), mean, std, x), p)
         tokens = F.linear(patches, conv.weight.flatten(1), conv.bias)
-        x[0, 1 + y*grid[1]:1 + (y+rows)*grid[1]] = tokens + positions[y:y+rows].view_as(tokens).to(tokens)
+        x[0, 1 + y*grid[1]:1 + (y+rows)*grid[1]] = (tokens + positions[y:y+rows].view_as(tokens)
+                                                    .to(tokens))
         yield
 
-def _band(grid, chunk): return min(grid[0], max(1, chunk//grid[1]))  # rows of patches embedded at once
+def _band(grid, chunk):
+    return min(grid[0], max(1, chunk//grid[1]))  # rows of patches embedded at once
 
 # %% ../../nbs/8_scale/80_stream.ipynb #deed839e
 def _blocks(model, x, chunk, shares):
-    "Runs all blocks over `x` (1, N, C) in place and fills `shares` (depth, H, N), if given; yields after each chunk."
+    """Runs all blocks over `x` (1, N, C) in place and fills `shares` (depth, H, N), if given;
+    yields after each chunk."""
     parts, mixing = x.split(chunk, 1), _Mixing(model.blocks[0])
     for part in parts: yield mixing.read_queries(part)
     for l, block in enumerate(model.blocks):
@@ -117,8 +128,10 @@ def _blocks(model, x, chunk, shares):
             a = mixing.read_keys(part)
             if shares is not None: shares[l, :, i*chunk:(i+1)*chunk] = a
             yield
-        if shares is not None: shares[l] /= mixing.keys.w.mT.clamp_min(torch.finfo(shares.dtype).tiny)
-        row, mixing = mixing.output(), _Mixing(model.blocks[l+1]) if l + 1 < len(model.blocks) else None
+        if shares is not None:
+            shares[l] /= mixing.keys.w.mT.clamp_min(torch.finfo(shares.dtype).tiny)
+        row, mixing = (mixing.output(), _Mixing(model.blocks[l+1]) if l + 1 < len(model.blocks)
+                       else None)
         for part in parts:
             part += row
             part += block.mlp(block.norm2(part))
@@ -128,45 +141,58 @@ def _blocks(model, x, chunk, shares):
 # %% ../../nbs/8_scale/80_stream.ipynb #aada3004
 def _logits(model, x, chunk):
     if model.pool == 'token': pooled = model.norm(x[:, 0])
-    else: pooled = sum(model.norm(p).sum(1, dtype=torch.float64) for p in x[:, 1:].split(chunk, 1))/(x.shape[1] - 1)
+    else:
+        pooled = (sum(model.norm(p).sum(1, dtype=torch.float64)
+                      for p in x[:, 1:].split(chunk, 1))/(x.shape[1] - 1))
     return model.head(model.pre_logits(pooled.to(x.dtype)))[0]
 
 class StreamResult(NamedTuple):
-    "What `stream` gives: `logits` (num_classes,) and `token_weights` (depth, H, grid height, grid width), or None."
+    """What `stream` gives: `logits` (num_classes,) and `token_weights` (depth, H, grid height, grid
+    width), or None."""
     logits: Tensor
     token_weights: Tensor|None
 
 # %% ../../nbs/8_scale/80_stream.ipynb #5debfc0b
 def _check_chunk(chunk):
-    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1: raise ValueError(f'chunk must be an integer of at least 1 token, got {chunk!r}')
+    if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+        raise ValueError(f'chunk must be an integer of at least 1 token, got {chunk!r}')
 
 def _check_variant(model):
     for i, b in enumerate(model.blocks):
         if not isinstance(b.attn, InfSAttention):
-            raise ValueError(f'stream reads the weights of block {i+1} itself, but its attention is wrapped in {type(b.attn).__name__}; '
-                             'merge adapters into the model first')
+            raise ValueError(
+                f'stream reads the weights of block {i+1} itself, but its attention is wrapped in '
+                             f'{type(b.attn).__name__}; ' 'merge adapters into the model first')
         if b.attn.variant != 'linear':
-            raise ValueError(f"stream needs variant 'linear', whose attention is four sums over tokens; block {i+1} has {b.attn.variant!r}, "
-                             "which needs all tokens at once: call the model itself on a smaller image, or train one with variant='linear'")
+            raise ValueError("stream needs variant 'linear', whose attention is four sums over "
+                             f"tokens; block {i+1} has {b.attn.variant!r}, which needs all tokens "
+                             "at once: call the model itself on a smaller image, or train one "
+                             "with variant='linear'")
 
+# %% ../../nbs/8_scale/80_stream.ipynb #25c2d982
 def _check_image(model, image):
     "`image` with its height and width."
     if isinstance(image, Tensor):
-        if image.ndim != 3 or len(image) != model.in_chans or not image.is_floating_point() or not image.numel():
+        if image.ndim != 3 or len(
+            image) != model.in_chans or not image.is_floating_point() or not image.numel():
             want = f'floating, normalised, of shape ({model.in_chans}, height, width)'
-            raise ValueError(f'image: a tensor must be {want}; got {image.dtype} of shape {tuple(image.shape)}')
+            raise ValueError(f'image: a tensor must be {want}; got {image.dtype} of shape '
+                             f'{tuple(image.shape)}')
         return image, image.shape[1:]
-    if model.in_chans != 3: raise ValueError(f'image: the model reads {model.in_chans} channels, so give a tensor')
+    if model.in_chans != 3:
+        raise ValueError(f'image: the model reads {model.in_chans} channels, so give a tensor')
     image = open_image(image)
     return image, image.shape[:2]
 
 def _check_colours(image, mean, std):
     "`mean` and `std`, ImageNet's where they are None."
-    if isinstance(image, Tensor) and not (mean is std is None): raise ValueError('mean and std: a tensor is already normalised; leave them out')
+    if isinstance(image, Tensor) and not (mean is std is None):
+        raise ValueError('mean and std: a tensor is already normalised; leave them out')
     mean, std = _MEAN if mean is None else mean, _STD if std is None else std
     for name, value, least in (('mean', mean, -math.inf), ('std', std, 0)):
         if len(value) != 3 or not all(math.isfinite(v) and v > least for v in value):
-            raise ValueError(f'{name} must be three finite numbers{", above 0" if name == "std" else ""}, got {value}')
+            raise ValueError(f'{name} must be three finite '
+                             f'numbers{", above 0" if name == "std" else ""}, got {value}')
     return mean, std
 
 # %% ../../nbs/8_scale/80_stream.ipynb #d85b2b88
@@ -178,19 +204,25 @@ def stream_bytes(model:InfViT, # Whose width, depth and type count
                 )->int: # Bytes
     "Upper estimate of what `stream` allocates at its peak, beside model and image."
     _check_chunk(chunk)
-    grid, old, like, H = model._grid(height, width), model.grid, model.cls_token, model.blocks[0].attn.num_heads
+    grid, old, like, H = (model._grid(height, width), model.grid, model.cls_token,
+                          model.blocks[0].attn.num_heads)
     C, size, wide, N = like.shape[2], like.itemsize, widen(like)[0].itemsize, 1 + math.prod(grid)
-    n, hidden, t, values = min(chunk, N), model.blocks[0].mlp[0].out_features, _band(grid, chunk)*grid[1], model.patch_embed.weight[0].numel()
+    n, hidden, t, values = (min(chunk, N), model.blocks[0].mlp[0].out_features,
+                            _band(grid, chunk)*grid[1], model.patch_embed.weight[0].numel())
     kept = N*C*size + token_weights*len(model.blocks)*H*N*wide
-    block = n*2*(hidden + C)*size + n*(C + 4*H)*wide + 64*H*C + (6*C*C*wide if size < wide else 0)  # half types: weights of two blocks widened
+    # half types: weights of two blocks widened
+    block = n*2*(hidden + C)*size + n*(C + 4*H)*wide + 64*H*C + (6*C*C*wide if size < wide else 0)
     lines = sum(m*(m + 2*k) for m, k in zip(old, grid))*wide
-    embed = (math.prod(old)*(size < wide) + old[0]*grid[1])*C*wide + lines + t*(values*(1 + 2*wide + size) + 2*C*(wide + size))
+    embed = ((math.prod(old)*(size < wide) + old[0]*grid[1])*C*wide + lines
+             + t*(values*(1 + 2*wide + size) + 2*C*(wide + size)))
     return kept + max(block, embed)
 
 # %% ../../nbs/8_scale/80_stream.ipynb #f26a1a61
 def _available(): # -> int or None
     "Bytes of memory that a process may still take, or None where the system does not tell."
-    try: return next(int(l.split()[1])*1024 for l in Path('/proc/meminfo').read_text().splitlines() if l.startswith('MemAvailable:'))
+    try:
+        return next(int(l.split()[1])*1024 for l in Path('/proc/meminfo').read_text().splitlines()
+                    if l.startswith('MemAvailable:'))
     except (OSError, StopIteration): pass
     try: return os.sysconf('SC_AVPHYS_PAGES')*os.sysconf('SC_PAGE_SIZE')
     except (AttributeError, ValueError, OSError): return None
@@ -198,23 +230,24 @@ def _available(): # -> int or None
 def _check_memory(need, device):
     free = _available() if device.type == 'cpu' else None
     if free is not None and need > free:
-        raise MemoryError(f'stream needs about {need/2**30:.2f} GiB and {free/2**30:.2f} GiB are free; '
-                          'take a smaller image, a smaller chunk, or half the bytes with model.bfloat16()')
+        raise MemoryError(f'stream needs about {need/2**30:.2f} GiB and {free/2**30:.2f} GiB are '
+                          'free; take a smaller image, a smaller chunk, or half the bytes with '
+                          'model.bfloat16()')
 
 # %% ../../nbs/8_scale/80_stream.ipynb #8b97b970
 @torch.no_grad()
 def stream(self:InfViT,
-           image, # A file or uint8 rows for `open_image`, or a normalised tensor (in_chans, height, width)
+           image, # File or uint8 rows for `open_image`, or normalised tensor (C, height, width)
            chunk:int=1024, # Tokens computed at once
            mean=None, # Of the three colours over 255; ImageNet's if None; not for tensors
            std=None, # Deviation of the colours, the same
-           token_weights:bool=True, # Whether to keep the share of attention that each patch receives
+           token_weights:bool=True, # Whether to keep the attention that each patch receives
            progress:bool=True, # Whether to show a bar
           )->StreamResult: # `logits` and `token_weights` of the one image
-    """What the model, in evaluation mode, says to an image, from one residual stream and one chunk in memory.
+    """What the model, in evaluation mode, says to an image of any size.
 
-    Memory: `stream_bytes`. Raises `ValueError` for other variants than `linear`, other pixels or sizes that the patch does not divide,
-    and `MemoryError` before the start if the memory that is free will not do. The model is left as it is, also by Ctrl-C."""
+    One residual stream and one chunk are in memory, see `stream_bytes`; too little of it raises
+    `MemoryError` before the start, another variant than `linear` or other pixels `ValueError`."""
     _check_variant(self)
     _check_chunk(chunk)
     mean, std = _check_colours(image, mean, std)
@@ -222,18 +255,23 @@ def stream(self:InfViT,
     grid, like = self._grid(height, width), self.cls_token
     _check_memory(stream_bytes(self, height, width, chunk, token_weights), like.device)
     x = like.new_empty(1, 1 + math.prod(grid), like.shape[2])
-    shares = widen(like)[0].new_empty(len(self.blocks), self.blocks[0].attn.num_heads, x.shape[1]) if token_weights else None
+    shares = (widen(like)[0].new_empty(len(self.blocks), self.blocks[0].attn.num_heads, x.shape[1])
+              if token_weights else None)
     steps = -(-grid[0]//_band(grid, chunk)) - (-x.shape[1]//chunk)*(1 + 2*len(self.blocks))
+    work = chain(_embed(self, image, x, grid, chunk, mean, std), _blocks(self, x, chunk, shares))
     with no_autocast(like.device):
-        for _ in show_progress(chain(_embed(self, image, x, grid, chunk, mean, std), _blocks(self, x, chunk, shares)), steps, progress): pass
-        return StreamResult(_logits(self, x, chunk), shares[..., 1:].unflatten(-1, grid) if token_weights else None)
+        for _ in show_progress(work, steps, progress): pass
+        logits = _logits(self, x, chunk)
+    return StreamResult(logits, shares[..., 1:].unflatten(-1, grid) if token_weights else None)
 
+# %% ../../nbs/8_scale/80_stream.ipynb #2ee50ffc
 InfViT.stream = stream
 
 # %% ../../nbs/8_scale/80_stream.ipynb #b22cb903
 def _picture_size(size, grid): # -> (height, width)
     if size is None: return tuple(n*-(-512//max(grid)) for n in grid)
-    if not isinstance(size, (tuple, list)) or len(size) != 2 or any(not isinstance(n, int) or n < 1 for n in size):
+    if not isinstance(size, (tuple, list)) or len(size) != 2 or any(not isinstance(n, int) or n < 1
+        for n in size):
         raise ValueError(f'size must be two positive integers, height and width, got {size}')
     return tuple(size)
 
@@ -241,20 +279,24 @@ def _thumbnail(rows, height, width): # -> uint8 (height, width, 3)
     "An image in the size of its map, read once, some rows at a time: the nearest pixels."
     ys, xs = (((np.arange(m) + 0.5)*n/m).astype(int) for m, n in zip((height, width), rows.shape))
     starts = range(0, rows.shape[0], 256)
-    return np.concatenate([rows[y:y+256][ys[(ys >= y) & (ys < y + 256)] - y][:, xs] for y in starts])
+    return np.concatenate([rows[y:y+256][ys[(ys >= y) & (ys < y + 256)] - y][:, xs]
+                           for y in starts])
 
 # %% ../../nbs/8_scale/80_stream.ipynb #5aa2ddec
 def save_map(path, # Picture to write; its suffix decides the format
              weights, # (grid height, grid width), not negative
-             size:tuple|None=None, # Height and width in pixels; None: whole patches, at least 512 pixels on the longer side
+             size:tuple|None=None, # Height, width, pixels; None: whole patches, 512 or more
              image=None, # What lies below the map, for `open_image`; None: the map alone
             )->None:
     """Draw a map of token weights, in the colours of `map_colours`, over an image if given.
 
-    The picture appears whole or not at all. Raises `ValueError` for weights or a size that cannot be drawn."""
+    The picture appears whole or not at all. Raises `ValueError` for weights or a size that cannot
+    be drawn."""
     from PIL import Image
     colours = map_colours(weights)
     height, width = _picture_size(size, colours.shape[:2])
     picture = Image.fromarray(colours).resize((width, height), Image.BOX)
-    if image is not None: picture = Image.blend(Image.fromarray(_thumbnail(open_image(image), height, width)), picture, OPACITY)
+    if image is not None:
+        picture = Image.blend(Image.fromarray(_thumbnail(open_image(image), height, width)),
+                              picture, OPACITY)
     with whole_file(path) as part: picture.save(part)

@@ -4,8 +4,9 @@ from infsa.command import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     depth='add_hop stack_weights horizon',
-    graph='TINY POLE_GAP token_graph frobenius_norm frobenius_normalize spectral_radius '
-          'katz_centrality pagerank eigenvector_centrality',
+    graph='POLE_GAP token_graph frobenius_norm frobenius_normalize katz_centrality '
+          'pagerank eigenvector_centrality',
     markov='AbsorbingChain',
-    neumann='BATCHED_ROWS check_rho forward_mode solve_systems neumann_series resolvent '
-            'truncation_bound hops_for')
+    neumann='check_rho neumann_series resolvent truncation_bound hops_for',
+    radius='TINY check_square spectral_radius',
+    solve='BATCHED_ROWS forward_mode solve_systems')

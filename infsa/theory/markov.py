@@ -32,7 +32,8 @@ class AbsorbingChain:
 
     def fundamental(self)->Tensor: # (N, N)
         "(I - rho A)^-1; entry i, j is the expected number of visits to j from i."
-        return resolvent(self.A, self.rho) + torch.eye(len(self.A), dtype=self.A.dtype, device=self.A.device)
+        return (resolvent(self.A, self.rho)
+                + torch.eye(len(self.A), dtype=self.A.dtype, device=self.A.device))
 
     def absorption(self)->Tensor: # (N,), negative where the walk does not exist
         "1 - rho·row sum."
@@ -54,7 +55,8 @@ def _simulate(self:AbsorbingChain,
     if n_walks < 1: raise ValueError(f'n_walks must be 1 or more, got {n_walks}')
     if (R < -1e-12).any():  # rounding of a row that sums to one
         i = R.argmin().item()
-        raise ValueError(f'row {i} of rho·A sums to {1-R[i]:.6g}, above 1: no such chain exists, use .doob()')
+        raise ValueError(
+            f'row {i} of rho·A sums to {1-R[i]:.6g}, above 1: no such chain exists, use .doob()')
     T = torch.cat([self.M, R.clamp(min=0)[:, None]], 1)  # (N, N+1)
     counts, walk = self.M.new_zeros(n_walks, N), torch.arange(n_walks, device=T.device)
     at = torch.full_like(walk, start)

@@ -46,26 +46,34 @@ class Recipe:
 
     def __post_init__(self):
         one_of('augmentation', self.augmentation, AUGMENTATIONS)
-        for name, least in dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0, cutmix=0, clip=0).items():
+        for name, least in dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0,
+                                weight_decay=0, mixup=0, cutmix=0, clip=0).items():
             value, whole = getattr(self, name), name in ('epochs', 'bs', 'img_size')
             if value == float('inf'): raise ValueError(f'{name} must be finite, got {value}')
             if not (isinstance(value, int if whole else (int, float)) and value >= least):
-                raise ValueError(f'{name} must be a {"whole " if whole else ""}number, at least {least}, got {value!r}')
+                raise ValueError(
+                    f'{name} must be a {"whole " if whole else ""}number, at least {least}, got '
+                                 f'{value!r}')
         for name in ('label_smoothing', 'drop_path'):
-            if not 0 <= getattr(self, name) < 1: raise ValueError(f'{name} must lie in [0, 1), got {getattr(self, name)}')
-        if not 0.1 <= self.crop_pct <= 1: raise ValueError(f'crop_pct must lie in [0.1, 1], got {self.crop_pct}')
-        if self.min_lr > self.lr: raise ValueError(f'min_lr must be at most lr, got {self.min_lr} and {self.lr}')
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f'{name} must lie in [0, 1), got {getattr(self, name)}')
+        if not 0.1 <= self.crop_pct <= 1:
+            raise ValueError(f'crop_pct must lie in [0.1, 1], got {self.crop_pct}')
+        if self.min_lr > self.lr:
+            raise ValueError(f'min_lr must be at most lr, got {self.min_lr} and {self.lr}')
 
+# %% ../../nbs/6_training/60_recipe.ipynb #2efcfcb8
 RECIPES = dict(mini=Recipe(),
-               deit=Recipe(epochs=300, bs=1024, lr=1e-3, warmup=5, drop_path=0.1, mixup=0.8, cutmix=1., clip=0, augmentation='deit', img_size=224,
-                           crop_pct=0.875))
+               deit=Recipe(epochs=300, bs=1024, lr=1e-3, warmup=5, drop_path=0.1, mixup=0.8,
+                           cutmix=1., clip=0, augmentation='deit', img_size=224, crop_pct=0.875))
 
 # %% ../../nbs/6_training/60_recipe.ipynb #3aa7575e
 NO_DECAY = 'cls_token', 'pos_embed'
 
 def param_groups(model:nn.Module # Model with named parameters
                 )->list: # [parameters with weight decay, parameters without]
-    "Split trainable parameters: vectors and scalars, class token and position embeddings are not decayed."
+    """Split trainable parameters: vectors and scalars, class token and position embeddings are not
+    decayed."""
     groups = [[], []]
     for name, p in model.named_parameters():
         if p.requires_grad: groups[p.ndim < 2 or name.rsplit('.', 1)[-1] in NO_DECAY].append(p)
@@ -87,23 +95,29 @@ def warmup_cosine(lr:float, # Highest value
                   end:float=1e-5, # Last value
                  ): # Function of the share of training done, in [0, 1]
     "Linear rise from `start` to `lr`, then half a cosine down to `end`."
-    if not 0 <= warmup < 1: raise ValueError(f'warmup must be shorter than the training, got {warmup:.3g} of it')
-    return combine_scheds([warmup, 1 - warmup], [SchedLin(start, lr), SchedCos(lr, end)]) if warmup else SchedCos(lr, end)
+    if not 0 <= warmup < 1:
+        raise ValueError(f'warmup must be shorter than the training, got {warmup:.3g} of it')
+    return (combine_scheds([warmup, 1 - warmup], [SchedLin(start, lr), SchedCos(lr, end)]) if warmup
+            else SchedCos(lr, end))
 
 # %% ../../nbs/6_training/60_recipe.ipynb #73e304cc
 class NonFiniteLoss(RuntimeError): "The loss became NaN or infinite."
 
 class StopOnNonFinite(Callback):
-    "Ends training with a `NonFiniteLoss` that says where and at which learning rate, before the weights are touched."
+    """Ends training with a `NonFiniteLoss` that says where and at which learning rate, before the
+    weights are touched."""
     order, run_valid = -3, False
     def after_loss(self):
         if torch.isfinite(self.loss): return
-        raise NonFiniteLoss(f'loss is {self.loss.item()} at epoch {self.epoch}, step {self.iter}, learning rate '
-                            f'{self.opt.hypers[-1]["lr"]:.3g}; try a lower --lr or a longer --warmup')
+        raise NonFiniteLoss(
+            f'loss is {self.loss.item()} at epoch {self.epoch}, step {self.iter}, learning rate '
+                            f'{self.opt.hypers[-1]["lr"]:.3g}; try a lower --lr or a longer '
+                            '--warmup')
 
 # %% ../../nbs/6_training/60_recipe.ipynb #dc7dbdfc
 class StopOnInterrupt(Callback):
-    "Ends training by `KeyboardInterrupt` after the batch in which `press` was called; twice, at once."
+    """Ends training by `KeyboardInterrupt` after the batch in which `press` was called; twice, at
+    once."""
     order, pressed = 100, False
     def press(self, *_):
         if self.pressed: raise KeyboardInterrupt
@@ -113,23 +127,28 @@ class StopOnInterrupt(Callback):
 
 # %% ../../nbs/6_training/60_recipe.ipynb #68b7d118
 class Timing(Callback):
-    "Seconds spent on the training batches of each epoch, without validation, and the rho of each layer after it."
+    """Seconds spent on the training batches of each epoch, without validation, and the rho of each
+    layer after it."""
     def before_fit(self): self.seconds, self.rho = [], []
     def before_train(self): self.start = time.perf_counter()
     def after_train(self):
         self.seconds.append(time.perf_counter() - self.start)
         blocks = getattr(self.model, 'blocks', [])
-        self.rho.append([b.attn.rho.detach().tolist() for b in blocks if b.attn.rho_logit is not None])
+        self.rho.append([b.attn.rho.detach().tolist() for b in blocks
+                         if b.attn.rho_logit is not None])
 
 class BarText(Callback):
-    "Writes loss, last validation accuracy and the time left of the whole training beside fastai's progress bar."
+    """Writes loss, last validation accuracy and the time left of the whole training beside fastai's
+    progress bar."""
     order = 61
     def before_fit(self): self.start = time.perf_counter()
     def after_batch(self):
         if not hasattr(self, 'progress') or not hasattr(self, 'smooth_loss'): return
-        rows, left = self.recorder.values, max(0, round((time.perf_counter() - self.start)*(1/self.pct_train - 1)))
+        rows, left = (self.recorder.values,
+                      max(0, round((time.perf_counter() - self.start)*(1/self.pct_train - 1))))
         seen = f', accuracy {rows[-1][2]:.1%}' if rows else ''
-        self.progress.pbar.comment = f'loss {self.smooth_loss.item():.3f}{seen}, {left//60}:{left%60:02d} left in all'
+        self.progress.pbar.comment = (
+            f'loss {self.smooth_loss.item():.3f}{seen}, {left//60}:{left%60:02d} left in all')
 
 # %% ../../nbs/6_training/60_recipe.ipynb #608d29f9
 def make_learner(dls, # fastai DataLoaders
@@ -137,19 +156,23 @@ def make_learner(dls, # fastai DataLoaders
                  recipe:Recipe, # Settings
                  out:Path, # Folder of the run
                 )->Learner:
-    "Learner with loss, optimiser, metrics and callbacks of `recipe`; train with `fit(learner, recipe)`."
+    """Learner with loss, optimiser, metrics and callbacks of `recipe`; train with `fit(learner,
+    recipe)`."""
     cbs = [StopOnNonFinite(), Timing(), BarText(), CSVLogger(fname='history.csv')]
     if recipe.clip: cbs.append(GradientClip(recipe.clip))
     if recipe.mixup or recipe.cutmix: cbs.append(MixImages(dls.c, recipe.mixup, recipe.cutmix))
     metrics = [accuracy] + ([partial(top_k_accuracy, k=5)] if dls.c > 5 else [])
-    return Learner(dls, model, nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing), lr=recipe.lr, path=out, cbs=cbs, metrics=metrics,
-                   splitter=param_groups, opt_func=partial(adamw, weight_decay=recipe.weight_decay), wd_bn_bias=True, train_bn=False)
+    return Learner(dls, model, nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
+                   lr=recipe.lr, path=out, cbs=cbs, metrics=metrics, splitter=param_groups,
+                   opt_func=partial(adamw, weight_decay=recipe.weight_decay), wd_bn_bias=True,
+                   train_bn=False)
 
 def fit(learner:Learner, # From `make_learner`
         recipe:Recipe, # Settings
        )->bool: # Whether training ran to its end rather than being interrupted
     "Train by the schedule of `recipe`; Ctrl-C ends it early and keeps the weights."
-    lr = ParamScheduler(dict(lr=warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs, end=recipe.min_lr)))
+    lr = ParamScheduler(dict(lr=warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs,
+                                              end=recipe.min_lr)))
     stop = StopOnInterrupt()
     try:
         with on_interrupt(stop.press): learner.fit(recipe.epochs, cbs=[lr, stop])

@@ -11,8 +11,8 @@ from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 
-from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, reason, run_folder, whole_file,
-                           write_json)
+from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, reason,
+                           run_folder, whole_file, write_json)
 from ..plotting import png_bytes
 from ..models.vit import create_model, list_models
 from ..models.weights import save_model
@@ -33,8 +33,11 @@ def plot_curves(history:list, # Rows of `history.csv` as dicts of floats
                ): # The axes
     "Loss and accuracy over epochs."
     axs = plt.subplots(1, 2, figsize=(8, 3), layout='constrained')[1] if axs is None else axs
-    for (ax, names, label) in zip(axs, (['train_loss', 'valid_loss'], ['accuracy']), ('loss', 'validation top-1')):
-        for n, style in zip(names, ('o-', 's--')): ax.plot([h['epoch'] + 1 for h in history], [h[n] for h in history], style, ms=3, label=n.replace('_', ' '))
+    for (ax, names, label) in zip(axs, (['train_loss', 'valid_loss'], ['accuracy']),
+                                  ('loss', 'validation top-1')):
+        for n, style in zip(names, ('o-', 's--')):
+            ax.plot([h['epoch'] + 1 for h in history], [h[n] for h in history], style, ms=3,
+                    label=n.replace('_', ' '))
         ax.set(xlabel='epoch', ylabel=label); ax.grid(alpha=0.3)
     axs[0].legend()
     return axs
@@ -42,7 +45,8 @@ def plot_curves(history:list, # Rows of `history.csv` as dicts of floats
 # %% ../../nbs/6_training/61_run.ipynb #f6d0116b
 def _history(learner)->list: # One dict per finished epoch
     names = [n for n in learner.recorder.metric_names[1:] if n != 'time']
-    return [dict(epoch=i, **dict(zip(names, map(float, row)))) for i, row in enumerate(learner.recorder.values)]
+    return [dict(epoch=i, **dict(zip(names, map(float, row))))
+            for i, row in enumerate(learner.recorder.values)]
 
 def _log_line(learner, row):
     "Prints the row of an epoch with its names."
@@ -58,7 +62,9 @@ def _lines_for_bars(learner):
 def _save_figure(file, axs):
     with whole_file(file) as part: part.write_bytes(png_bytes(axs.flat[0].figure))
 
-_FILES = 'summary.json', 'interrupted.json', 'model.safetensors', 'history.csv', 'curves.png', 'attention.png'  # the marks first
+# the marks first
+_FILES = ('summary.json', 'interrupted.json', 'model.safetensors', 'history.csv', 'curves.png',
+          'attention.png')
 
 def _start_run(out, config):
     "Makes the folder `out`, without what an earlier run left in it, and writes the settings down."
@@ -69,32 +75,47 @@ def _start_run(out, config):
 # %% ../../nbs/6_training/61_run.ipynb #7b0b1ddd
 @no_interrupt()
 def _save_run(learner, config, finished):
-    "Write weights, pictures and summary of a run into its folder; `summary.json`, last, marks a finished run."
-    out, dls, model, history = learner.path, learner.dls, learner.model.cpu().eval(), _history(learner)
+    """Write weights, pictures and summary of a run into its folder; `summary.json`, last, marks a
+    finished run."""
+    out, dls, model, history = (learner.path, learner.dls, learner.model.cpu().eval(),
+                                _history(learner))
     dls.cpu()
-    save_model(model, out/'model.safetensors', config['model'], dls.vocab, dls.names, **config['overrides'])
+    save_model(model, out/'model.safetensors', config['model'], dls.vocab, dls.names,
+               **config['overrides'])
     if history: _save_figure(out/'curves.png', plot_curves(history))
-    if hasattr(model, 'token_weights'): _save_figure(out/'attention.png', plot_token_weights(model, dls))
+    if hasattr(model, 'token_weights'):
+        _save_figure(out/'attention.png', plot_token_weights(model, dls))
     seconds = learner.timing.seconds
-    summary = dict(model=config['model'], seed=config['seed'], finished=finished, epochs=len(history), **(history[-1] if history else {}),
-                   best_accuracy=max((h['accuracy'] for h in history), default=None), parameters=sum(p.numel() for p in model.parameters()),
-                   seconds_per_epoch=sorted(seconds)[len(seconds)//2] if seconds else None, training_seconds=sum(seconds),
-                   rho=learner.timing.rho[-1] if learner.timing.rho else [], rho_by_epoch=learner.timing.rho, skipped_images=len(dls.bad), environment=config['environment'])
+    summary = dict(model=config['model'], seed=config['seed'], finished=finished,
+                   epochs=len(history), **(history[-1] if history else {}),
+                   best_accuracy=max((h['accuracy'] for h in history), default=None),
+                   parameters=sum(p.numel() for p in model.parameters()),
+                   seconds_per_epoch=sorted(seconds)[len(seconds)//2] if seconds else None,
+                   training_seconds=sum(seconds), rho=learner.timing.rho[-1] if learner.timing.rho
+                   else [], rho_by_epoch=learner.timing.rho, skipped_images=len(dls.bad),
+                   environment=config['environment'])
     write_json(out/('summary.json' if finished else 'interrupted.json'), summary)
     return summary
 
 # %% ../../nbs/6_training/61_run.ipynb #eaf42340
 def _check(model, model_args, recipe, seed, device):
     "Raises a `ValueError` for what would otherwise only fail after the data are read."
-    if not (isinstance(seed, int) and 0 <= seed < 2**32): raise ValueError(f'seed must be a whole number in [0, 2**32), got {seed!r}')
+    if not (isinstance(seed, int) and 0 <= seed < 2**32):
+        raise ValueError(f'seed must be a whole number in [0, 2**32), got {seed!r}')
     warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs)
     try: torch.zeros(1, device=device or 'cpu').item()
-    except (RuntimeError, AssertionError) as e: raise ValueError(f'device {device!r} cannot be used here: {reason(e).split(". ")[0]}') from e
+    except (RuntimeError, AssertionError) as e:
+        raise ValueError(
+            f'device {device!r} cannot be used here: {reason(e).split(". ")[0]}') from e
     fixed = {'img_size', 'num_classes', 'drop_path', 'variant'} & set(model_args)
-    if fixed: raise ValueError(f'model_args must not hold {sorted(fixed)[0]!r}: the recipe, the data or the name of the model decides it')
+    if fixed:
+        raise ValueError(
+            f'model_args must not hold {sorted(fixed)[0]!r}: the recipe, the data or the name of '
+                         'the model decides it')
     try:
         with torch.device('meta'): create_model(model, img_size=recipe.img_size, **model_args)
-    except (ValueError, TypeError) as e: raise ValueError(f'img_size {recipe.img_size}{", model_args " + str(model_args) if model_args else ""}: {reason(e)}') from e
+    except (ValueError, TypeError) as e:
+        raise ValueError(f'img_size {recipe.img_size}{", model_args " + str(model_args) if model_args else ""}: {reason(e)}') from e
 
 # %% ../../nbs/6_training/61_run.ipynb #a725347c
 def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
@@ -109,32 +130,41 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           progress:bool=True, # Bars of progress; False: a line an epoch
           model_args:dict|None=None, # Arguments of `InfViT` that replace those of the name, such as `dict(depth=6)`
          )->dict: # What stands in `summary.json`, and `out`
-    """Train a model and leave config, history, weights, curves, token weights and summary in a folder.
+    """Train a model and leave config, history, weights, curves, token weights and summary in a
+    folder.
 
-    Raises `ValueError`, `FileNotFoundError` or `FileExistsError` on wrong settings before anything is written."""
+    Raises `ValueError`, `FileNotFoundError` or `FileExistsError` on wrong settings before anything
+    is written."""
     one_of('model', model, list_models())
     recipe = recipe or RECIPES['mini' if '_mini_' in model else 'deit']
     model_args = model_args or {}
     _check(model, model_args, recipe, seed, device)
     out = run_folder(out, f'{model}-seed{seed}', force)
     data = mini_imagenet(progress=progress) if data is None else Path(data)
-    dls = imagenet_dls(data, recipe.img_size, recipe.bs, train_transform(recipe.augmentation, recipe.img_size), crop_pct=recipe.crop_pct,
-                       num_workers=num_workers, skip_bad=skip_bad, seed=seed, device=device, progress=progress)
+    dls = imagenet_dls(data, recipe.img_size, recipe.bs,
+                       train_transform(recipe.augmentation, recipe.img_size),
+                       crop_pct=recipe.crop_pct, num_workers=num_workers, skip_bad=skip_bad,
+                       seed=seed, device=device, progress=progress)
     set_seed(seed, reproducible=True)
-    overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c, drop_path=recipe.drop_path)
+    overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c,
+                     drop_path=recipe.drop_path)
     net = create_model(model, **overrides)
-    config = dict(model=model, overrides=overrides, data=str(data), images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed, device=str(dls.device),
-                  num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad, recipe=asdict(recipe), environment=environment())
+    config = dict(model=model, overrides=overrides, data=str(data),
+                  images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed,
+                  device=str(dls.device), num_workers=dls.train.fake_l.num_workers,
+                  skip_bad=skip_bad, recipe=asdict(recipe), environment=environment())
     _start_run(out, config)
     learner = make_learner(dls, net, recipe, out)
     if not progress: _lines_for_bars(learner)
-    with no_interrupt(): return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))  # `fit` listens
+    with no_interrupt():
+        return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))  # `fit` listens
 
 # %% ../../nbs/6_training/61_run.ipynb #4b4ba720
 def _setting(text):
     "A pair of name and number, or text, from NAME=VALUE."
     name, _, value = text.partition('=')
-    if not name.isidentifier() or not value: raise argparse.ArgumentTypeError(f'expected NAME=VALUE, got {text!r}')
+    if not name.isidentifier() or not value:
+        raise argparse.ArgumentTypeError(f'expected NAME=VALUE, got {text!r}')
     try: return name, json.loads(value)
     except ValueError: return name, value
 
@@ -149,19 +179,23 @@ exit codes: 0 done, 1 training failed, 2 wrong arguments or data, 130 interrupte
 def _parser():
     p = OneLineParser('infsa_train', 'Train an InfViT and draw what it learned.', _EXAMPLES)
     p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
-    p.add_argument('--model', default='infvit_mini_linear', help='one of ' + ', '.join(list_models()))
-    p.add_argument('--set', dest='model_args', action='append', default=[], metavar='NAME=VALUE', type=_setting, help='argument of InfViT, such as depth=6; may be repeated')
+    p.add_argument('--model', default='infvit_mini_linear',
+                   help='one of ' + ', '.join(list_models()))
+    p.add_argument('--set', dest='model_args', action='append', default=[], metavar='NAME=VALUE',
+                   type=_setting, help='argument of InfViT, such as depth=6; may be repeated')
     p.add_argument('--out', help='run folder; default the next free one below runs/')
     p.add_argument('--seed', type=int, default=42)
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
     p.add_argument('--num-workers', type=int, help='decoding processes')
     p.add_argument('--skip-bad', action='store_true', help='go on past unreadable images, counted')
     p.add_argument('--force', action='store_true', help='overwrite a finished or interrupted run')
-    p.add_argument('--recipe', choices=list(RECIPES), help='defaults of the settings below; mini for mini models, else deit')
+    p.add_argument('--recipe', choices=list(RECIPES),
+                   help='defaults of the settings below; mini for mini models, else deit')
     group = p.add_argument_group('settings of the recipe')
     for f in fields(Recipe):
-        group.add_argument('--' + f.name.replace('_', '-'), type=f.type if isinstance(f.type, type) else str,
-                           help=', '.join(f'{getattr(r, f.name)} ({n})' for n, r in RECIPES.items()))
+        group.add_argument('--' + f.name.replace('_', '-'), type=f.type if isinstance(f.type, type)
+                           else str, help=', '.join(f'{getattr(r, f.name)} ({n})'
+                                                    for n, r in RECIPES.items()))
     return p
 
 # %% ../../nbs/6_training/61_run.ipynb #b03b7059
@@ -173,12 +207,18 @@ def main(argv:list|None=None # Arguments; the command line's if None
     args['model_args'] = dict(args['model_args'])
     name = args.pop('recipe') or ('mini' if '_mini_' in args['model'] else 'deit')
     try:
-        with notes('infsa_train'): s = train(recipe=replace(RECIPES[name], **settings), progress=sys.stdout.isatty(), **args)
+        with notes('infsa_train'):
+            s = train(recipe=replace(RECIPES[name], **settings), progress=sys.stdout.isatty(),
+                      **args)
     except (ValueError, OSError) as e: print(f'infsa_train: {reason(e)}', file=sys.stderr); return 2
     except NonFiniteLoss as e: print(f'infsa_train: {reason(e)}', file=sys.stderr); return 1
-    except KeyboardInterrupt: print('infsa_train: interrupted before anything was saved', file=sys.stderr); return 130
-    if argv is None: signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved, and the process about to end
-    if s.get('accuracy') is not None: print(f'top-1 {s["accuracy"]:.1%} on the validation images after {s["epochs"]} epochs, {s["training_seconds"]/60:.1f} min of training')
-    print('curves.png, attention.png, model.safetensors, history.csv, config.json and summary.json are in ' + s['out'] if s['finished'] else
-          'interrupted; what was done is in ' + s['out'])
+    except KeyboardInterrupt:
+        print('infsa_train: interrupted before anything was saved', file=sys.stderr); return 130
+    if argv is None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved, and the process about to end
+    if s.get('accuracy') is not None:
+        print(f'top-1 {s["accuracy"]:.1%} on the validation images after {s["epochs"]} epochs, '
+              f'{s["training_seconds"]/60:.1f} min of training')
+    print('curves.png, attention.png, model.safetensors, history.csv, config.json and summary.json '
+          'are in ' + s['out'] if s['finished'] else 'interrupted; what was done is in ' + s['out'])
     return 0 if s['finished'] else 130

@@ -76,7 +76,7 @@ def test_the_story_comes_first_and_is_marked(tmp_path):
     blocks = re.findall(r':caption: (.*)\n\n((?:.+\n)+)```', toctree(pages))
     assert [(c, b.splitlines()) for c, b in blocks] == [
         ('The story', ['0_start/00_sixty_lines', '1 · D <1_theory/12_d>', '2 · B <1_theory/10_b>']),
-        ('Start', ['0_start/00_sixty_lines']),
+        ('Start', ['Start here · S <0_start/00_sixty_lines>']),
         ('Theory', ['Story 1 · D <1_theory/12_d>', 'Story 2 · B <1_theory/10_b>', '1_theory/11_c']),
         ('More', ['tutorials/e'])]
 

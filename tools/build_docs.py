@@ -25,6 +25,12 @@ def entry(page, title=None):
     return f'{title} <{name}>' if title else name
 
 
+def mark(page):
+    "Title of a page of the story among the others of its wing."
+    if page.story is not None:
+        return f'{f"Story {page.story}" if page.story else "Start here"} · {page.title}'
+
+
 def toctree(pages):
     "Hidden tables of contents: the story, then the wings, each with its pages of the story first."
     place = lambda p: (p.story is None, p.story)
@@ -32,7 +38,7 @@ def toctree(pages):
     groups = {'The story': [entry(p, p.story and f'{p.story} · {p.title}') for p in story]}
     for caption in [*WINGS.values(), 'More']:
         here = sorted((p for p in pages if wing(p) == caption), key=place)
-        groups[caption] = [entry(p, p.story and f'Story {p.story} · {p.title}') for p in here]
+        groups[caption] = [entry(p, mark(p)) for p in here]
     fences = [f'```{{toctree}}\n:hidden:\n:caption: {caption}\n\n' + '\n'.join(lines) + '\n```'
               for caption, lines in groups.items() if lines]
     return '\n\n'.join(fences)

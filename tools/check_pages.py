@@ -119,9 +119,10 @@ def story_refusals(page):
 
 def story_links(page):
     "a page of the story says where it stands, below its title and at its end, with links"
-    line = r'\*Start here\b.*' if page.story == 0 else fr'\*Story {page.story} of 10\b.*'
-    if page.story > 0: line += r'before: \[[^]]+\]\(.*'
-    if page.story < 10: line += r'next: \[[^]]+\]\(.*'
+    link = r'\[[^]]+\]\(.*'
+    line = r'\*Start here\b.*' + link if page.story == 0 else fr'\*Story {page.story} of 10\b.*'
+    if page.story > 0: line += 'before: ' + link
+    if 0 < page.story < 10: line += 'next: ' + link
     words = [source if kind == 'md' else '' for kind, source, _, _ in visible(page)]
     first, last = [w for w in words if w][:2], words[-1:]
     for where, some in (('below the title', first), ('at the end', last)):

@@ -169,7 +169,7 @@ def _try(case, peak, last):
 # %% ../../nbs/8_scale/84_bench.ipynb #2adc1799
 def _axes(ax):
     import matplotlib.pyplot as plt  # not needed in the process of a case
-    return plt.subplots(figsize=(7, 3.4), layout='constrained')[1] if ax is None else ax
+    return plt.subplots(figsize=(8, 4.2), layout='constrained')[1] if ax is None else ax
 
 def _finish(ax, **labels):
     ax.set(xscale='log', yscale='log', **labels)

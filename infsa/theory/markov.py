@@ -8,8 +8,9 @@ __all__ = ['AbsorbingChain']
 # %% ../../nbs/1_theory/12_markov.ipynb #0ad8524f
 import torch
 from torch import Tensor
-from .graph import POLE_GAP, spectral_radius
+from .graph import POLE_GAP
 from .neumann import check_rho, resolvent
+from .radius import spectral_radius
 
 # %% ../../nbs/1_theory/12_markov.ipynb #99f9c04b
 class AbsorbingChain:
@@ -50,33 +51,33 @@ def _simulate(self:AbsorbingChain,
               generator:torch.Generator|None=None, # Source of randomness
              )->Tensor: # (n_walks, N) visits, the start included
     "Run walks to absorption and count visits; raises ValueError if a row of rho·A sums above 1."
-    N, R = len(self.M), self.absorption()
+    N, r = len(self.M), self.absorption()
     if not 0 <= start < N: raise ValueError(f'start must lie in 0..{N-1}, got {start}')
     if n_walks < 1: raise ValueError(f'n_walks must be 1 or more, got {n_walks}')
-    if (R < -1e-12).any():  # rounding of a row that sums to one
-        i = R.argmin().item()
+    if (r < -1e-12).any():  # rounding of a row that sums to one
+        i = r.argmin().item()
         raise ValueError(
-            f'row {i} of rho·A sums to {1-R[i]:.6g}, above 1: no such chain exists, use .doob()')
-    T = torch.cat([self.M, R.clamp(min=0)[:, None]], 1)  # (N, N+1)
-    counts, walk = self.M.new_zeros(n_walks, N), torch.arange(n_walks, device=T.device)
+            f'row {i} of rho·A sums to {1-r[i]:.6g}, above 1: no such chain exists, use .doob()')
+    moves = torch.cat([self.M, r.clamp(min=0)[:, None]], 1)  # (N, N+1), the last one out
+    counts, walk = self.M.new_zeros(n_walks, N), torch.arange(n_walks, device=moves.device)
     at = torch.full_like(walk, start)
     while len(walk):
         counts[walk, at] += 1
-        at = torch.multinomial(T[at], 1, generator=generator)[:, 0]
+        at = torch.multinomial(moves[at], 1, generator=generator)[:, 0]
         walk, at = walk[at < N], at[at < N]
     return counts
 
 AbsorbingChain.simulate = _simulate
 
 # %% ../../nbs/1_theory/12_markov.ipynb #c4bd3155
-def _doob(self:AbsorbingChain)->tuple: # Chain on P at discount rho·lambda, h (N,), lambda ()
-    "Doob's transform P = A h_j / (lambda h_i); raises ValueError naming the nodes where h is zero."
+def _doob(self:AbsorbingChain)->tuple: # Chain on Ã at discount rho·lambda, h (N,), lambda ()
+    "Doob's transform Ã = A h_j / (lambda h_i); raises ValueError naming the nodes where h is zero."
     lam = spectral_radius(self.A)
     if lam == 0:
         raise ValueError('A needs a cycle: its largest eigenvalue is zero, as is every long walk')
-    K = self.A/lam + torch.eye(len(self.A)).to(lam)  # a period of the walk cannot swing under + I
-    for _ in range(50): K = K/K.amax(); K = K @ K  # powers leave the Perron vector
-    h = K.sum(-1) / K.sum(-1).max()
+    walks = self.A/lam + torch.eye(len(self.A)).to(lam)  # + I: no swinging
+    for _ in range(50): walks = walks/walks.amax(); walks = walks @ walks  # only h is left
+    h = walks.sum(-1) / walks.sum(-1).max()
     bad = (h <= 1e-10).nonzero()[:, 0].tolist()  # below the rounding of 50 squarings
     if bad:
         raise ValueError(f'A needs a positive Perron vector, but it is zero at nodes {bad}; '

@@ -23,6 +23,7 @@ from .recipe import NonFiniteLoss, Recipe, RECIPES, fit, make_learner, warmup_co
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.ticker import MaxNLocator
 from fastai.callback.progress import ProgressCallback
 from fastai.torch_core import set_seed
 from torch import nn
@@ -39,6 +40,7 @@ def plot_curves(history:list, # Rows of `history.csv` as dicts of floats
             ax.plot([h['epoch'] + 1 for h in history], [h[n] for h in history], style, ms=3,
                     label=n.replace('_', ' '))
         ax.set(xlabel='epoch', ylabel=label); ax.grid(alpha=0.3)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axs[0].legend()
     return axs
 
@@ -109,13 +111,30 @@ def _check(model, model_args, recipe, seed, device):
             f'device {device!r} cannot be used here: {reason(e).split(". ")[0]}') from e
     fixed = {'img_size', 'num_classes', 'drop_path', 'variant'} & set(model_args)
     if fixed:
-        raise ValueError(
-            f'model_args must not hold {sorted(fixed)[0]!r}: the recipe, the data or the name of '
-                         'the model decides it')
+        raise ValueError(f'model_args must not hold {sorted(fixed)[0]!r}: the recipe, the data or '
+                         'the name of the model decides it')
     try:
         with torch.device('meta'): create_model(model, img_size=recipe.img_size, **model_args)
     except (ValueError, TypeError) as e:
-        raise ValueError(f'img_size {recipe.img_size}{", model_args " + str(model_args) if model_args else ""}: {reason(e)}') from e
+        given = f', model_args {model_args}' if model_args else ''
+        raise ValueError(f'img_size {recipe.img_size}{given}: {reason(e)}') from e
+
+# %% ../../nbs/6_training/61_run.ipynb #bea141ae
+def _prepare(data, model, recipe, seed, device, num_workers, skip_bad, progress, model_args):
+    "Loaders, a new model, and what `config.json` says of both."
+    data = mini_imagenet(progress=progress) if data is None else Path(data)
+    dls = imagenet_dls(data, recipe.img_size, recipe.bs,
+                       train_transform(recipe.augmentation, recipe.img_size),
+                       crop_pct=recipe.crop_pct, num_workers=num_workers, skip_bad=skip_bad,
+                       seed=seed, device=device, progress=progress)
+    set_seed(seed, reproducible=True)
+    overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c,
+                     drop_path=recipe.drop_path)
+    return dls, create_model(model, **overrides), dict(
+        model=model, overrides=overrides, data=str(data),
+        images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed,
+        device=str(dls.device), num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad,
+        recipe=asdict(recipe), environment=environment())
 
 # %% ../../nbs/6_training/61_run.ipynb #a725347c
 def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
@@ -128,36 +147,23 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           skip_bad:bool=False, # Go on past unreadable images, counted
           force:bool=False, # Overwrite a finished or interrupted run
           progress:bool=True, # Bars of progress; False: a line an epoch
-          model_args:dict|None=None, # Arguments of `InfViT` that replace those of the name, such as `dict(depth=6)`
-         )->dict: # What stands in `summary.json`, and `out`
-    """Train a model and leave config, history, weights, curves, token weights and summary in a
-    folder.
+          model_args:dict|None=None, # Arguments of `InfViT`, such as `dict(depth=6)`
+         )->dict: # What `summary.json` holds, and `out`
+    """Train a model and leave config, history, weights, pictures and summary in a folder.
 
-    Raises `ValueError`, `FileNotFoundError` or `FileExistsError` on wrong settings before anything
-    is written."""
+    Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
     one_of('model', model, list_models())
     recipe = recipe or RECIPES['mini' if '_mini_' in model else 'deit']
     model_args = model_args or {}
     _check(model, model_args, recipe, seed, device)
     out = run_folder(out, f'{model}-seed{seed}', force)
-    data = mini_imagenet(progress=progress) if data is None else Path(data)
-    dls = imagenet_dls(data, recipe.img_size, recipe.bs,
-                       train_transform(recipe.augmentation, recipe.img_size),
-                       crop_pct=recipe.crop_pct, num_workers=num_workers, skip_bad=skip_bad,
-                       seed=seed, device=device, progress=progress)
-    set_seed(seed, reproducible=True)
-    overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c,
-                     drop_path=recipe.drop_path)
-    net = create_model(model, **overrides)
-    config = dict(model=model, overrides=overrides, data=str(data),
-                  images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed,
-                  device=str(dls.device), num_workers=dls.train.fake_l.num_workers,
-                  skip_bad=skip_bad, recipe=asdict(recipe), environment=environment())
+    dls, net, config = _prepare(data, model, recipe, seed, device, num_workers, skip_bad, progress,
+                                model_args)
     _start_run(out, config)
     learner = make_learner(dls, net, recipe, out)
     if not progress: _lines_for_bars(learner)
-    with no_interrupt():
-        return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))  # `fit` listens
+    with no_interrupt():  # `fit` listens
+        return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))
 
 # %% ../../nbs/6_training/61_run.ipynb #4b4ba720
 def _setting(text):
@@ -170,11 +176,11 @@ def _setting(text):
 
 # %% ../../nbs/6_training/61_run.ipynb #e1ea8ba7
 _EXAMPLES = """examples:
-  infsa_train                                          the mini data, 16 epochs, a few minutes on two cores
+  infsa_train                                          the mini data, a few minutes on two cores
   infsa_train --model infvit_mini_softmax --seed 1     the fused softmax baseline by the same recipe
   infsa_train --set depth=6 --set mlp_ratio=2          another shape of the same model
   infsa_train --data ~/imagenet --model infvit_4l_linear --bs 256 --out runs/imagenet
-exit codes: 0 done, 1 training failed, 2 wrong arguments or data, 130 interrupted (what was done is kept)"""
+exit codes: 0 done, 1 training failed, 2 wrong arguments or data, 130 interrupted, work kept"""
 
 def _parser():
     p = OneLineParser('infsa_train', 'Train an InfViT and draw what it learned.', _EXAMPLES)

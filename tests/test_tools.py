@@ -222,6 +222,7 @@ def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):
 @pytest.mark.parametrize('below, alt', [
     ('Two *ways* to [look](a.ipynb#b) at `x`. The rest\nis longer.\n\nMore.', 'Two ways to look at x.'),
     ('A line that is\nbroken, "quoted", and $\\rho$? Yes.', 'A line that is broken, "quoted", and rho?'),
+    ('At $\\rho\\lambda=0.5$ it\npasses $10^{13}\\,$.', 'At rho lambda=0.5 it passes 10^13.'),
     ('## A heading', ''), ('| a | b |\n|---|---|', ''), ('- a list. With more', ''), ('1. a list', ''), ('```sh\nmake\n```', '')])
 def test_the_sentence_below_a_picture_is_its_alt_text(tmp_path, below, alt):
     cells = ('code', 'plot()', result(image_png=PNG)), ('code', '#| hide\nassert True'), ('md', below)

@@ -248,8 +248,10 @@ def clean_output(output):
 
 
 def plain(markdown):
-    "Markdown of a line without its marks."
-    return re.sub(r'!?\[([^\]]*)\]\([^)]*\)|[*`$\\]|<[^>]*>', r'\1', ' '.join(markdown.split()))
+    "Markdown of a line without its marks; a formula as its letters."
+    letters = lambda m: ' '.join(re.sub(r'[{}]|\\[^a-zA-Z]', '', m[1]).replace('\\', ' ').split())
+    words = re.sub(r'\$([^$]*)\$', letters, ' '.join(markdown.split()))
+    return re.sub(r'!?\[([^\]]*)\]\([^)]*\)|[*`\\]|<[^>]*>', r'\1', words)
 
 
 def sentences(paragraph):

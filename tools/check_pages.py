@@ -2,7 +2,7 @@
 import argparse, ast, base64, re, struct, sys
 from collections import Counter
 
-from pages import ROOT, Page, alt_text, directives, notebooks, text, visible
+from pages import ROOT, STORY as IN_STORY, Page, alt_text, directives, notebooks, text, visible
 
 sys.path.append(str(ROOT/'docs'))
 from slug import slug
@@ -153,6 +153,18 @@ def story_links(page):
         if not any(re.search(f'^{line}', s, re.M) for s in some): yield None, f'none {where}'
 
 
+def story_order(page):
+    "the links of the story lead to the page before and the one after, under their titles"
+    for i, c in enumerate(page.cells):
+        if c['cell_type'] != 'markdown' or not IN_STORY.search(text(c['source'])): continue
+        found = re.findall(r'(before|next): \[([^]]+)\]\(([^)]+)\)', text(c['source']))
+        for step, title, name in found:
+            path = (page.path.parent/name).resolve()
+            if not path.exists(): continue  # said by `links`
+            other, wanted = Page(path, path.parent), page.story + (1 if step == 'next' else -1)
+            if (other.story, other.title) != (wanted, title): yield i, f'{step}: {title}'
+
+
 def story_answers(page):
     "a page of the story ends with three exercises, whose answers are folded assertions"
     found = [code for _, f, code, _ in code_cells(page) if f.get('code-fold') == 'true']
@@ -161,7 +173,7 @@ def story_answers(page):
 
 EVERYWHERE = (width, picture_width, picture_words, exported_lines, page_cells, file_names,
               links, hidden_names)
-STORY = (story_cells, story_picture, story_refusals, story_links, story_answers)
+STORY = (story_cells, story_picture, story_refusals, story_links, story_order, story_answers)
 RULES = {r.__name__: r for r in EVERYWHERE + STORY}
 
 

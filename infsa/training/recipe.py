@@ -45,7 +45,7 @@ class Recipe:
     lr:float=1.5e-3 # Highest learning rate
     min_lr:float=1e-5 # Learning rate at the end
     warmup:float=1. # Epochs of linear warm-up
-    weight_decay:float=0.05 # AdamW's decay of matrices; vectors, class token and positions have none
+    weight_decay:float=0.05 # AdamW's decay of matrices; vectors and positions have none
     label_smoothing:float=0.1 # Share of the label spread over all classes
     drop_path:float=0. # Stochastic depth of the last block
     mixup:float=0. # Beta parameter of mixup, 0 for none

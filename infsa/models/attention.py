@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..command import one_of
-from ..operators.linear import absorbed_context, linear_infsa
+from ..operators.absorbed import absorbed_context
+from ..operators.linear import linear_infsa
 from ..operators.features import kernel_infsa
 from ..operators.multihop import multihop_infsa
 from ..theory.neumann import check_rho

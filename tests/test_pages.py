@@ -100,7 +100,8 @@ def test_links_of_the_story_go_to_its_pages_by_their_titles(tmp_path):
     for name, k in (('b', 1), ('c', 3), ('d', 4)):
         page(tmp_path, [f'md # {name.upper()}', f'md *Story {k} of 10 · x*'], name)
     here = 'md *Story 2 of 10 · before: [B](b.ipynb) · next: [{}]({}.ipynb)*'
-    for given, found in ((('C', 'c'), []), (('See', 'c'), ['next: See']), (('D', 'd'), ['next: D'])):
+    for given, found in ((('C', 'c'), []), (('See', 'c'), ['next: See']),
+                         (('D', 'd'), ['next: D'])):
         assert lines(page(tmp_path, [TITLE, here.format(*given)]), 'story_order') == found
 
 

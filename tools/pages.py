@@ -173,7 +173,7 @@ def imports_of(page, shown):
 
 def visible(page):
     """List (kind, source, outputs, fold) of what a reader sees. Kinds: 'md', 'code', 'imports',
-    'export', and 'head' and 'api' with a name; `fold`: the line in place of a folded cell, or ''."""
+    'export', and 'head' and 'api' with a name; `fold`: what stands for a folded cell, or ''."""
     seen, asked, first = [], False, None
     for c in page.cells:
         source, outputs = text(c['source']), c.get('outputs', [])

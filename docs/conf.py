@@ -4,7 +4,8 @@ from configparser import ConfigParser
 from pathlib import Path
 
 here = Path(__file__).parent
-sys.path.insert(0, str(here))  # for `slug`, which Sphinx has to find by name in its worker processes
+# for `slug`, which Sphinx has to find by name in its worker processes
+sys.path.insert(0, str(here))
 ini = ConfigParser(delimiters=['='])
 ini.read(here.parent/'settings.ini', encoding='utf-8')
 cfg = ini['DEFAULT']
@@ -25,5 +26,6 @@ html_title = cfg['title']
 html_theme = 'sphinx_book_theme'
 html_static_path, html_css_files = ['static'], ['custom.css']
 html_show_sourcelink = html_copy_source = False
-html_theme_options = dict(home_page_in_toc=True, show_toc_level=2, navbar_persistent=[], use_download_button=False,
-                          pygments_light_style='tango', pygments_dark_style='github-dark')
+html_theme_options = dict(home_page_in_toc=True, show_toc_level=2, navbar_persistent=[],
+                          use_download_button=False, pygments_light_style='tango',
+                          pygments_dark_style='github-dark')

@@ -1,3 +1,4 @@
 def slug(heading):
-    "Anchor of a heading: lower case, spaces as hyphens, punctuation left out; a name of the package keeps its dots."
-    return ''.join(c for c in heading.strip().lower().replace(' ', '-') if c.isalnum() or c in '-_.')
+    "Anchor of a heading: lower case, spaces as hyphens, no punctuation but the dots of names."
+    lower = heading.strip().lower().replace(' ', '-')
+    return ''.join(c for c in lower if c.isalnum() or c in '-_.')

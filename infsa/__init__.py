@@ -3,8 +3,9 @@ __version__ = "0.2.0"
 from infsa.theory.graph import eigenvector_centrality, frobenius_norm, frobenius_normalize, katz_centrality, pagerank, spectral_radius, token_graph
 from infsa.theory.markov import AbsorbingChain
 from infsa.theory.neumann import hops_for, neumann_series, resolvent, truncation_bound
+from infsa.operators.absorbed import absorbed_context, absorbed_linear_infsa
 from infsa.operators.features import kernel_infsa, naive_kernel_infsa
-from infsa.operators.linear import absorbed_context, absorbed_linear_infsa, linear_infsa, linear_weights, naive_linear_infsa
+from infsa.operators.linear import linear_infsa, linear_weights, naive_linear_infsa
 from infsa.operators.multihop import multihop_infsa, naive_multihop_infsa, token_similarity
 from infsa.operators.pure import naive_pure_infsa, pure_infsa
 from infsa.operators.segments import by_segment

@@ -9,7 +9,7 @@ sys.path.insert(0, str(ROOT/'tools'))
 from check_pages import RULES, problems
 from pages import Page, notebooks
 
-KEPT = 'picture_words',  # rules that every page keeps
+KEPT = 'picture_words', 'story_cells', 'story_refusals'  # rules that every page keeps
 
 
 @pytest.mark.parametrize('rule', KEPT)
@@ -59,6 +59,9 @@ LONG = '#| export\n' + 'x = 1\n\n'*31
                     'md The page before; Next pages of 21 pages.', 'md ```\n21_pure\n```',
                     'md [A title](2/21_pure.ipynb), $x_{21_a}$'],
      ['21_pure', '22a_x', 'page before', 'Next pages']),
+    ('links', ['md # A title: `b`', '#| export\ndef F(): 1', 'md [a](a.ipynb) [b](#a-title-b)',
+               'md [c](#f.g) [d](b.ipynb) [e](a.ipynb#f) [g](#g) [h](https://x.org/c.ipynb#d)'],
+     ['b.ipynb', '#g']),
     ('hidden_names', ['#| hide\nimport a, b\ndef f(): 1\ng = lambda: 1\nx = 1',
                       '#| hide\ndef h(): 1', '#| export\ndef h(): b', 'f(g, x, h())\n%magic',
                       'f()', 'lambda a: a'],
@@ -91,6 +94,15 @@ ANSWER, FAIL = '#| code-fold: true\nassert 1', 'test_fail(f)'
 def test_rules_of_the_story(tmp_path, rule, cells, found):
     assert sorted(lines(page(tmp_path, cells), rule)) == sorted(found)
     assert not lines(page(tmp_path, [c for c in cells if '*Story' not in c]), rule)
+
+
+def test_links_of_the_story_go_to_its_pages_by_their_titles(tmp_path):
+    for name, k in (('b', 1), ('c', 3), ('d', 4)):
+        page(tmp_path, [f'md # {name.upper()}', f'md *Story {k} of 10 · x*'], name)
+    here = 'md *Story 2 of 10 · before: [B](b.ipynb) · next: [{}]({}.ipynb)*'
+    for given, found in ((('C', 'c'), []), (('See', 'c'), ['next: See']),
+                         (('D', 'd'), ['next: D'])):
+        assert lines(page(tmp_path, [TITLE, here.format(*given)]), 'story_order') == found
 
 
 def test_the_door_of_the_story_has_a_way_on(tmp_path):

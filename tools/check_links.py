@@ -1,8 +1,10 @@
-"Check a built site: every local link, anchor and file exists, and nothing is loaded from outside: `python tools/check_links.py _docs`."
+"Check a built site: links, anchors, files exist; nothing from outside: `check_links.py FOLDER`."
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+NOT_LOADED = 'canonical', 'index', 'search', 'next', 'prev', 'author'
 
 
 class Links(HTMLParser):
@@ -13,8 +15,10 @@ class Links(HTMLParser):
         a = dict(attrs)
         self.ids |= {a[k] for k in ('id', 'name') if a.get(k)}
         if tag == 'a' and a.get('href'): self.links.append(a['href'])
-        if tag in ('img', 'script', 'iframe', 'source') and a.get('src'): self.loads.append(a['src'])
-        if tag == 'link' and a.get('href') and a.get('rel') not in ('canonical', 'index', 'search', 'next', 'prev', 'author'): self.loads.append(a['href'])
+        if tag in ('img', 'script', 'iframe', 'source') and a.get('src'):
+            self.loads.append(a['src'])
+        if tag == 'link' and a.get('href') and a.get('rel') not in NOT_LOADED:
+            self.loads.append(a['href'])
 
 
 def read(path):
@@ -24,10 +28,11 @@ def read(path):
 
 
 def problems(site):
-    "One line for each broken link, missing anchor, missing file and file from outside below the folder `site`."
+    "One line for each broken link, missing anchor or file, and file from outside below `site`."
     site, pages, found = Path(site).resolve(), {}, []
     for path in sorted(site.rglob('*.html')):
-        if '_static' not in path.relative_to(site).parts: pages[path] = read(path)  # a theme's templates lie there
+        if '_static' not in path.relative_to(site).parts:
+            pages[path] = read(path)  # a theme's templates lie there
     for path, page in pages.items():
         here = path.relative_to(site)
         for url, loaded in [(u, False) for u in page.links] + [(u, True) for u in page.loads]:
@@ -39,12 +44,15 @@ def problems(site):
             target = (path.parent/unquote(parts.path)).resolve() if parts.path else path
             if target.is_dir(): target /= 'index.html'
             if not target.is_file(): found.append(f'{here}: {url} does not exist')
-            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids: found.append(f'{here}: {url} has no such anchor')
+            elif parts.fragment and target in pages:
+                if unquote(parts.fragment) not in pages[target].ids:
+                    found.append(f'{here}: {url} has no such anchor')
     return sorted(set(found))
 
 
 if __name__ == '__main__':
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir(): sys.exit('usage: check_links.py FOLDER')
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit('usage: check_links.py FOLDER')
     broken = problems(sys.argv[1])
     print('\n'.join(broken) or 'every link holds')
     sys.exit(bool(broken))

@@ -2,7 +2,10 @@
 import argparse, ast, base64, re, struct, sys
 from collections import Counter
 
-from pages import Page, alt_text, directives, notebooks, text, visible
+from pages import ROOT, STORY as IN_STORY, Page, alt_text, directives, notebooks, text, visible
+
+sys.path.append(str(ROOT/'docs'))
+from slug import slug
 
 FILE = re.compile(r'\b\d\d[a-z]?_[a-z]\w*')  # 21_pure, with or without .ipynb
 PLACE = re.compile(r'\bpages? (?:before|above|below|after)\b|'
@@ -71,6 +74,27 @@ def file_names(page):
             for m in pattern.finditer(words): yield i, m[0]
 
 
+def anchors(page):
+    "What a link to a page may name: headings, and names of the package with their methods."
+    markdown = [re.sub(r'^```.*?^```', '', text(c['source']), flags=re.M | re.S)
+                for c in page.cells if c['cell_type'] == 'markdown']
+    headings = re.findall(r'^#+ (.+)', '\n'.join(markdown), re.M)
+    hyphened = {re.sub(r'[^a-z0-9]+', '-', h.lower()).strip('-') for h in headings}  # by Sphinx
+    ours = {slug(h.replace('`', '')) for h in headings}
+    return hyphened | ours | {n.lower() for n in page.symbols}
+
+
+def links(page):
+    "a link to a notebook leads to one that is there, and to a heading or a name in it"
+    for i, c in enumerate(page.cells):
+        if c['cell_type'] != 'markdown': continue
+        for name, anchor in re.findall(r'\]\(([^):]*\.ipynb|)(?:#([^)]*))?\)', text(c['source'])):
+            path = (page.path.parent/name).resolve() if name else page.path
+            if not path.exists(): yield i, name
+            elif anchor and not {anchor, anchor.split('.')[0]} & anchors(Page(path, path.parent)):
+                yield i, f'{name}#{anchor}'
+
+
 def tree_of(code): return ast.parse(re.sub(r'^(\s*)[%!].*$', r'\1pass', code, flags=re.M))
 
 
@@ -129,6 +153,18 @@ def story_links(page):
         if not any(re.search(f'^{line}', s, re.M) for s in some): yield None, f'none {where}'
 
 
+def story_order(page):
+    "the links of the story lead to the page before and the one after, under their titles"
+    for i, c in enumerate(page.cells):
+        if c['cell_type'] != 'markdown' or not IN_STORY.search(text(c['source'])): continue
+        found = re.findall(r'(before|next): \[([^]]+)\]\(([^)]+)\)', text(c['source']))
+        for step, title, name in found:
+            path = (page.path.parent/name).resolve()
+            if not path.exists(): continue  # said by `links`
+            other, wanted = Page(path, path.parent), page.story + (1 if step == 'next' else -1)
+            if (other.story, other.title) != (wanted, title): yield i, f'{step}: {title}'
+
+
 def story_answers(page):
     "a page of the story ends with three exercises, whose answers are folded assertions"
     found = [code for _, f, code, _ in code_cells(page) if f.get('code-fold') == 'true']
@@ -136,8 +172,8 @@ def story_answers(page):
 
 
 EVERYWHERE = (width, picture_width, picture_words, exported_lines, page_cells, file_names,
-              hidden_names)
-STORY = (story_cells, story_picture, story_refusals, story_links, story_answers)
+              links, hidden_names)
+STORY = (story_cells, story_picture, story_refusals, story_links, story_order, story_answers)
 RULES = {r.__name__: r for r in EVERYWHERE + STORY}
 
 

@@ -173,7 +173,7 @@ def imports_of(page, shown):
 
 def visible(page):
     """List (kind, source, outputs, fold) of what a reader sees. Kinds: 'md', 'code', 'imports',
-    'export', and 'head' and 'api' with a name; `fold`: the line in place of a folded cell, or ''."""
+    'export', and 'head' and 'api' with a name; `fold`: what stands for a folded cell, or ''."""
     seen, asked, first = [], False, None
     for c in page.cells:
         source, outputs = text(c['source']), c.get('outputs', [])
@@ -248,8 +248,10 @@ def clean_output(output):
 
 
 def plain(markdown):
-    "Markdown of a line without its marks."
-    return re.sub(r'!?\[([^\]]*)\]\([^)]*\)|[*`$\\]|<[^>]*>', r'\1', ' '.join(markdown.split()))
+    "Markdown of a line without its marks; a formula as its letters."
+    letters = lambda m: ' '.join(re.sub(r'[{}]|\\[^a-zA-Z]', '', m[1]).replace('\\', ' ').split())
+    words = re.sub(r'\$([^$]*)\$', letters, ' '.join(markdown.split()))
+    return re.sub(r'!?\[([^\]]*)\]\([^)]*\)|[*`\\]|<[^>]*>', r'\1', words)
 
 
 def sentences(paragraph):

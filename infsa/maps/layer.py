@@ -26,7 +26,7 @@ class LayerInputs(NamedTuple):
     variant: str # How it mixes, a key of `VARIANTS`
     q: Tensor # (B, H, N, D) queries, that of the class token first
     k: Tensor # (B, H, N, D) keys
-    rho: float|Tensor|None=None # Discount per hop in (0, 1), a float or (H,); None where there is none
+    rho: float|Tensor|None=None # Discount per hop in (0, 1), a float or (H,); None: has none
 
 # %% ../../nbs/5_maps/51_layer.ipynb #c04de9d1
 def _roles(layer, direction):
@@ -47,8 +47,8 @@ def graph_received(layer:LayerInputs # Of variant "pure" or "multihop"
 # %% ../../nbs/5_maps/51_layer.ipynb #bc1560f1
 def _rho(layer): # (H, 1, 1), or () for all heads
     if layer.rho is None:
-        raise ValueError(
-            f'rho: a layer of variant {layer.variant!r} has no discount, and this map needs one')
+        raise ValueError(f'rho: a layer of variant {layer.variant!r} has no discount, and this '
+                         'map needs one')
     return check_rho(layer.rho, layer.q.shape[1]).to(layer.q)
 
 def _check_limits(tol, max_hops):
@@ -57,9 +57,8 @@ def _check_limits(tol, max_hops):
 
 def _warn_if_open(rest, tol, max_hops): # rest (B, H, 1, 1), what may still be missing
     if (late := int((rest > tol).sum())):
-        warnings.warn(
-            f'{late} of {rest.numel()} graphs are not within tol={tol} after max_hops={max_hops}; '
-                      f'the largest remainder is {rest.max():.2g}')
+        warnings.warn(f'{late} of {rest.numel()} graphs are not within tol={tol} after '
+                      f'max_hops={max_hops}; the largest remainder is {rest.max():.2g}')
 
 # %% ../../nbs/5_maps/51_layer.ipynb #f0387b5e
 def graph_centrality(layer:LayerInputs, # Of variant "pure" or "multihop"
@@ -133,8 +132,8 @@ def softmax_received(layer:LayerInputs # Of variant "softmax"
                 for _, w in _rows(layer.q, layer.k))/layer.q.shape[2]).to(layer.q)
 
 # %% ../../nbs/5_maps/51_layer.ipynb #973d4e8a
-def softmax_rollout(layers:list # `LayerInputs` of all softmax layers up to the last one wanted, first one first
-                   )->Tensor: # (B, L, N), row l is the rollout from layer l down to the image; sums to one
+def softmax_rollout(layers:list # `LayerInputs` of all softmax layers to the last wanted, in order
+                   )->Tensor: # (B, L, N), row l is the rollout from layer l; sums to one
     """Attention rollout of the class token, mean over heads; time as for attention itself, memory
     B*L*N."""
     B, _, N, _ = layers[0].q.shape
@@ -146,15 +145,16 @@ def softmax_rollout(layers:list # `LayerInputs` of all softmax layers up to the 
     return r
 
 # %% ../../nbs/5_maps/51_layer.ipynb #dfee4715
-MAPS = dict( linear=dict(weights=linear_map),
+MAPS = dict(linear=dict(weights=linear_map),
             pure=dict(received=graph_received, centrality=graph_centrality, perron=graph_perron),
             softmax=dict(class_token=softmax_class_token, received=softmax_received,
                          rollout=softmax_rollout),
             multihop=dict(centrality=graph_centrality, received=graph_received,
-                          perron=graph_perron), kernel=dict(centrality=kernel_centrality))
+                          perron=graph_perron),
+            kernel=dict(centrality=kernel_centrality))
 
 # %% ../../nbs/5_maps/51_layer.ipynb #5df241bb
-def hop_maps(layer:LayerInputs, # Of variant "pure" or "multihop"; of "linear": the graph that its queries and keys would make
+def hop_maps(layer:LayerInputs, # Of variant "pure", "multihop", or "linear" (as if it made a graph)
              rhos, # Discounts in (0, 1), each for all heads
              hops, # Numbers of hops, 1 or more
              start:str='all', # Where walks start: at "all" tokens, or at the "class_token"
@@ -165,7 +165,8 @@ def hop_maps(layer:LayerInputs, # Of variant "pure" or "multihop"; of "linear": 
     rhos, hops = [check_rho(float(r)).item() for r in rhos], list(hops)
     if not rhos or not hops or any(isinstance(t, bool) or not isinstance(t, int) or t < 1
                                    for t in hops):
-        raise ValueError(f'rhos and hops must not be empty, and hops hold integers from 1; got {rhos} and {hops}')
+        raise ValueError('rhos and hops must not be empty, and hops hold integers from 1; got '
+                         f'{rhos} and {hops}')
     x, steps = _ones(layer), []
     if start == 'class_token': x[:, :, 1:] = 0
     for _ in range(max(hops)): steps.append(x := _hop(layer, x))

@@ -38,8 +38,8 @@ def _timm(where, name): return getattr(sys.modules.get(f'timm.{where}'), name, (
 def _branches(layer): # modules of attention that work side by side, mostly one
     return [b.attn for b in layer.attns] if hasattr(layer, 'attns') else [layer]
 
-def attention_layers(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
-                    )->list: # Modules: `InfSAttention`, `nn.MultiheadAttention`, timm's `Attention` or `ParallelThingsBlock`
+def attention_layers(model:nn.Module # `InfViT`, or a plain ViT of timm or torchvision
+                    )->list: # Modules of attention, or timm's `ParallelThingsBlock`
     "Layers of attention of a vision transformer in order; raises `ValueError` for other models."
     timms, side_by_side = (_timm('layers', 'Attention'),
                            _timm('models.vision_transformer', 'ParallelThingsBlock'))
@@ -53,9 +53,8 @@ def attention_layers(model:nn.Module, # `InfViT`, or a plain vision transformer 
                or hasattr(getattr(model, 'patch_embed', None), 'patch_size'))
     if found and plain and patches: return found
     of = next((f' of {type(b).__name__}' for n, b in model.named_modules() if n == 'blocks.0'), '')
-    raise ValueError(
-        'model must be an InfViT or a plain vision transformer of timm or torchvision, '
-                     f'got {type(model).__name__}{of}')
+    raise ValueError('model must be an InfViT or a plain vision transformer of timm or '
+                     f'torchvision, got {type(model).__name__}{of}')
 
 # %% ../../nbs/5_maps/52_model.ipynb #e78c0ba5
 def _queries_keys(attn, x):
@@ -95,9 +94,8 @@ def patch_grid(model:nn.Module, # Of which `attention_layers` knows the layers
               )->tuple: # (rows, columns) of patches, and the number of tokens before them
     "How the patches of images lie; raises `ValueError` for what is no batch of images."
     chans = next(m for m in model.modules() if isinstance(m, nn.Conv2d)).in_channels
-    if not isinstance(images,
-                      Tensor) or images.ndim != 4 or images.shape[
-        1] != chans or not images.is_floating_point():
+    if not (isinstance(images, Tensor) and images.ndim == 4 and images.shape[1] == chans
+            and images.is_floating_point()):
         raise ValueError(f'images must be floating, of shape (B, {chans}, height, width), got '
                          f'{getattr(images, "dtype", type(images).__name__)} of shape '
                          f'{tuple(getattr(images, "shape", ()))}')
@@ -110,8 +108,8 @@ def patch_grid(model:nn.Module, # Of which `attention_layers` knows the layers
 # %% ../../nbs/5_maps/52_model.ipynb #bceae580
 def _check_count(tokens, grid, before):
     if tokens == before + grid[0]*grid[1]: return
-    raise ValueError(
-        f'model: {tokens} tokens are no {grid[0]} x {grid[1]} patches and {before} before them')
+    raise ValueError(f'model: {tokens} tokens are no {grid[0]} x {grid[1]} patches and {before} '
+                     'before them')
 
 def _run(model, images, functions):
     """Runs the model once; what each of `functions`, by number of the layer, makes of the inputs of
@@ -158,9 +156,8 @@ def layer_inputs(model:nn.Module, # `InfViT`, or a plain vision transformer of t
 def _map_function(variant, kind):
     "Function of a map by name, the variant's first if None."
     if variant not in MAPS:
-        raise ValueError(
-            f'variant {variant!r} does not mix tokens, so there is nothing to map; choose a model '
-                         f'of {", ".join(MAPS)}')
+        raise ValueError(f'variant {variant!r} does not mix tokens, so there is nothing to map; '
+                         f'choose a model of {", ".join(MAPS)}')
     return MAPS[variant][next(iter(MAPS[variant])) if kind is None
                          else one_of(f'kind (variant {variant!r})', kind, MAPS[variant])]
 
@@ -174,9 +171,8 @@ def map_names(model:nn.Module, # `InfViT`, or a plain vision transformer of timm
     if not getattr(model, 'has_class_token', True):
         names = [k for k in names if k not in ('class_token', 'rollout')]
     if not names:
-        raise ValueError(
-            f'layers of variants {", ".join(variants)} have no map in common; ask for each layer '
-                         'by itself')
+        raise ValueError(f'layers of variants {", ".join(variants)} have no map in common; ask '
+                         'for each layer by itself')
     return names
 
 # %% ../../nbs/5_maps/52_model.ipynb #d0f73663
@@ -188,15 +184,15 @@ def layer_numbers(layers, # Numbers from 0, or negative from the end, or one; No
     layers = list(layers) if hasattr(layers, '__iter__') else [layers]
     if not layers or any(isinstance(l, bool) or not isinstance(l, int) or not -depth <= l < depth
                          for l in layers):
-        raise ValueError(f'layers must be integers from 0 to {depth - 1}, or negative from the end; got {layers}')
+        raise ValueError(f'layers must be integers from 0 to {depth - 1}, or negative from the '
+                         f'end; got {layers}')
     return [l % depth for l in layers]
 
 def _check_kind(model, kind, functions, fuse):
     if not getattr(model, 'has_class_token', True) and {softmax_class_token,
                                                         softmax_rollout} & set(functions):
-        raise ValueError(
-            f"kind {kind or 'class_token'!r} needs a class token, and this {type(model).__name__} "
-                         "has none; choose 'received'")
+        raise ValueError(f"kind {kind or 'class_token'!r} needs a class token, and this "
+                         f"{type(model).__name__} has none; choose 'received'")
     if softmax_rollout in functions and not fuse:
         raise ValueError("fuse must be True for kind 'rollout', which is a mean over heads")
 
@@ -206,12 +202,12 @@ def _to_grid(maps, grid, before):
 # %% ../../nbs/5_maps/52_model.ipynb #72763436
 def attention_maps(model:nn.Module, # `InfViT`, or a plain vision transformer of timm or torchvision
                    images:Tensor, # (B, channels, height, width), normalised as the model wants it
-                   kind:str|None=None, # Name in `MAPS` for the model's variant; None: the variant's first
+                   kind:str|None=None, # Name in `MAPS` of the variant; None: its first
                    layers=None, # Numbers of layers from 0, or one; None: all
                    fuse:bool=True, # Whether to average over heads
-                   normalize:bool=True, # Whether each head's map is divided by its sum over all tokens
+                   normalize:bool=True, # Whether a head's map is divided by its sum over tokens
                    **options # Passed to the function of the map, such as `direction` or `tol`
-                  )->Tensor: # (B, layers, rows, columns), or (B, layers, H, rows, columns) without `fuse`
+                  )->Tensor: # (B, layers, rows, columns); with H third without `fuse`
     """Where each layer looks, one number per patch; the model runs once, in evaluation mode, and
     is left as it is.
 
@@ -255,33 +251,35 @@ def plot_heads(model:nn.Module, # `InfViT`, or a plain vision transformer of tim
 # %% ../../nbs/5_maps/52_model.ipynb #d5ecded0
 def _control(name, values, at):
     said = ' '.join(f'{v:g}' for v in values)
-    return (
-        f'<label style="display:block">{name} <input type="range" min="0" max="{len(values) - 1}" '
-            f'value="{at}" data-values="{said}" '
+    return (f'<label style="display:block">{name} <input type="range" min="0" '
+            f'max="{len(values) - 1}" value="{at}" data-values="{said}" '
             f'aria-valuetext="{values[at]:g}" style="width:60%"></label>')
 
-_MOVE = """const s = [...this.querySelectorAll('input')], n = s[0].value*(+s[1].max + 1) + +s[1].value;
+_FILL = """<style>.hops-slider img {position:absolute !important; inset:0; width:100% !important;
+  height:100% !important; margin:0 !important; image-rendering:pixelated}</style>"""
+_MOVE = """const s = [...this.querySelectorAll('input')],
+  n = s[0].value*(+s[1].max + 1) + +s[1].value;
 s.forEach(i => i.setAttribute('aria-valuetext', i.dataset.values.split(' ')[i.value]));
-this.querySelectorAll('img.hops').forEach((m, i) => {m.style.display = i == n ? 'block' : 'none'; if (i == n) this.querySelector('figcaption').textContent = m.alt})"""
+this.querySelectorAll('img.hops').forEach((m, i) => {
+  m.style.display = i == n ? 'block' : 'none';
+  if (i == n) this.querySelector('figcaption').textContent = m.alt})"""
 
 # %% ../../nbs/5_maps/52_model.ipynb #c92181b4
 def _slider_html(below, maps, rhos, hops, at):
     """`maps` (discounts, hops, rows, columns) over the grey image `below` (height, width); `at` are
     the first positions of the controls."""
-    fill = (
-        'position:absolute; inset:0; width:100%; height:100%; margin:0; image-rendering:pixelated')
     lines = [f'discount {r:g}, {t} hop{"s" if t > 1 else ""}' for r in rhos for t in hops]
     shown = at[0]*len(hops) + at[1]
     ground = data_uri(png_bytes((255*(below - below.min())/max(np.ptp(below), 1e-30))
                                 .astype(np.uint8)))
     images = [f'<img class="hops" alt="{line}" src="{data_uri(png_bytes(map_colours(m)))}" '
-              f'style="{fill}; opacity:{OPACITY}; display:{"block" if i == shown else "none"}">'
+              f'style="opacity:{OPACITY}; display:{"block" if i == shown else "none"}">'
               for i, (line, m) in enumerate(zip(lines, maps.reshape(-1, *maps.shape[2:])))]
     return '\n'.join(
-        ['<figure role="group" aria-label="map by discount and hops" style="margin:0; width:18em" '
-         f'oninput="{_MOVE}">',
+        ['<figure role="group" aria-label="map by discount and hops" class="hops-slider" '
+         f'style="margin:0; width:18em" oninput="{_MOVE}">', _FILL,
          f'<div style="position:relative; aspect-ratio:{below.shape[1]}/{below.shape[0]}"><img '
-         f'alt="the image" src="{ground}" style="{fill}">', *images, '</div>',
+         f'alt="the image" src="{ground}">', *images, '</div>',
          _control('discount', rhos, at[0]), _control('hops', hops, at[1]),
          f'<figcaption aria-live="polite">{lines[shown]}</figcaption></figure>'])
 
@@ -298,8 +296,8 @@ def hops_slider(model:nn.Module, # With variant "pure", "multihop" or "linear"
     from IPython.display import HTML
     rhos, hops = sorted(rhos), sorted(hops)
     if len(rhos)*len(hops) > 100:
-        raise ValueError(
-            f'rhos and hops must make at most 100 pictures, got {len(rhos)} x {len(hops)}')
+        raise ValueError('rhos and hops must make at most 100 pictures, got '
+                         f'{len(rhos)} x {len(hops)}')
     (number,), (grid, before) = (layer_numbers([layer], len(attention_layers(model))),
                                  patch_grid(model, image[None]))
     inputs, = _run(model, image[None], {number: lambda o: o})

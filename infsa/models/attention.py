@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..command import one_of
-from ..operators.linear import absorbed_context, linear_infsa
+from ..operators.absorbed import absorbed_context
+from ..operators.linear import linear_infsa
 from ..operators.features import kernel_infsa
 from ..operators.multihop import multihop_infsa
 from ..theory.neumann import check_rho
@@ -98,8 +99,7 @@ def _read_mask(name:str, # Name of the argument, for the message
 # %% ../../nbs/3_models/30_attention.ipynb #24317fb0
 class _Parameters(nn.Module):
     "Those of `nn.MultiheadAttention` under their own names."
-    bias_k = bias_v = None
-    add_zero_attn = False
+    bias_k, bias_v, add_zero_attn = None, None, False
 
     def __init__(self, embed_dim, num_heads, bias, kdim, vdim, device, dtype):
         super().__init__()
@@ -113,8 +113,7 @@ class _Parameters(nn.Module):
         self.head_dim, self.stacked = embed_dim // num_heads, self.kdim == self.vdim == embed_dim
         def empty(*shape): return nn.Parameter(torch.empty(*shape, device=device, dtype=dtype))
         shapes = (dict(in_proj_weight=3*embed_dim) if self.stacked
-                  else dict(q_proj_weight=embed_dim, k_proj_weight=embed_dim,
-                            v_proj_weight=embed_dim))
+                  else {f'{n}_proj_weight': embed_dim for n in 'qkv'})
         for n, rows in shapes.items():
             width = dict(k=self.kdim, v=self.vdim).get(n[0], embed_dim)
             self.register_parameter(n, empty(rows, width))
@@ -278,10 +277,9 @@ class _Mixer(_Absorbing):
     def _mix(self, xs, kpm, qpm, need_weights, segment_ids=None, **masks):
         "Output (B, N, C) and, if asked for, weights (B, H, N or 1, M)."
         p = self.dropout if self.training else 0.
-        alone = (segment_ids is None and masks.get('attn_mask') is None
-                 and not masks.get('is_causal'))
-        one = xs[0] is xs[1] is xs[2] and qpm is kpm
-        if self.variant == 'linear' and self.stacked and alone and one:
+        masked = masks.get('attn_mask') is not None or masks.get('is_causal')
+        one = xs[0] is xs[1] is xs[2] and qpm is kpm and self.stacked
+        if self.variant == 'linear' and one and segment_ids is None and not masked:
             return self._absorbed(xs[0], kpm, p, need_weights)
         q, k, v = self.project(*self._without_padding(xs, kpm, qpm))
         options = dict(rho=self.rho, dropout_p=p, need_weights=need_weights, **masks)
@@ -297,9 +295,8 @@ class _Mixer(_Absorbing):
                       key_padding_mask:Tensor|None=None, # (B, N), True for padding
                      )->Tensor: # (B, H, N), each head sums to one
         "Share of the layer's attention that each token receives: column sums of its weights."
-        _, w = self._mix((x, x, x), key_padding_mask, key_padding_mask, True)
-        received = w.sum(-2)
-        return received / received.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
+        received = self._mix((x, x, x), key_padding_mask, key_padding_mask, True)[1].sum(-2)
+        return received / received.sum(-1, keepdim=True).clamp_min(torch.finfo(received.dtype).tiny)
 
     def extra_repr(self):
         learns = self.rho_logit is None or self.rho_logit.requires_grad

@@ -80,8 +80,8 @@ def resize_matrix(n:int, # Numbers in a line
     return F.interpolate(units, (m, n), mode='bicubic', antialias=True)[0, 0]
 
 # %% ../../nbs/3_models/31_vit.ipynb #9d6d8370
-class _PatchTokens(nn.Module):
-    "Patches as tokens behind a class token, with learned positions that follow the image's grid."
+class _Patches(nn.Module):
+    "Patches, a class token and learned positions, each with its size."
     def __init__(self, img_size, patch_size, dim, in_chans, device, dtype):
         super().__init__()
         if patch_size < 1 or in_chans < 1:
@@ -102,6 +102,9 @@ class _PatchTokens(nn.Module):
                              f'{width}; resize or pad the image')
         return height // p, width // p
 
+# %% ../../nbs/3_models/31_vit.ipynb #d5e5a5ee
+class _PatchTokens(_Patches):
+    "Patches as tokens behind a class token, with learned positions that follow the image's grid."
     def embed(self, images:Tensor # (B, in_chans, height, width)
              )->Tensor: # (B, 1 + patches, C)
         "Patch tokens behind the class token, with positions interpolated to the image's grid."

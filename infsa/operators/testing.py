@@ -23,8 +23,8 @@ def random_inputs(B:int, # Batch
                   D:int, # Width of queries, keys and values
                   dtype:torch.dtype=torch.float64, # Of q, k and v
                   seed:int=0,
-                 )->tuple: # q (B, H, N, D), k and v (B, H, M, D), rho (H,) in float64, all with gradients
-    "Normal numbers, the same for a seed in every type up to rounding, and a discount for each head."
+                 )->tuple: # q (B, H, N, D), k and v (B, H, M, D), rho (H,) in float64; all learn
+    "Normal numbers, for a seed the same in every type up to rounding, and discounts of heads."
     g = torch.Generator().manual_seed(seed)
     make = lambda *shape: torch.randn(shape, generator=g, dtype=torch.float64)
     rho = 0.1 + 0.8*torch.rand(H, generator=g, dtype=torch.float64)

@@ -360,9 +360,7 @@ def bench(what:str='layer', # 'layer', or the four-layer 'model'
           force:bool=False, # Overwrite results
           progress:bool=True, # Print a line for each case
          )->dict: # What stands in `bench.json`, and `out`
-    """Measure mechanisms over sizes, each in its own process; leave tables and pictures.
-
-    Rows that are done stay when others fail or Ctrl-C ends it."""
+    "Measure mechanisms over sizes, each in its own process; leave tables and pictures in a folder."
     kind, lengths = KINDS[one_of('what', what, KINDS)], _lengths(what, sizes, tokens)
     names = [one_of('rows', r, kind) for r in dict.fromkeys(rows or kind)]
     threads = torch.get_num_threads() if threads is None else threads

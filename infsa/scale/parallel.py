@@ -161,8 +161,7 @@ def _check_linear(model):
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #faf325ff
 class SequenceParallel(nn.Module):
-    """An `InfViT` of variant `linear` whose processes share the tokens of each image; all start
-    with the weights of the first."""
+    "An `InfViT` of variant `linear` whose processes share the tokens of each image."
     def __init__(self,
                  model:InfViT, # Changed in place: its layers add their sums over the group
                  group:dist.ProcessGroup|None=None, # Processes that share tokens; None: all
@@ -189,8 +188,7 @@ class SequenceParallel(nn.Module):
         return m.head(m.pre_logits(_pool(m, x, start, n, self.group)))
 
     def average_gradients(self)->None:
-        """After `backward`: gradients of the one loss in all processes, as in one process that has
-        all tokens."""
+        "After `backward`: gradients of the one loss, as in one process that has all tokens."
         for g in (p.grad for p in self.parameters() if p.grad is not None):
             dist.all_reduce(g, group=self.group)
             g /= dist.get_world_size(self.group)

@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from ..command import show_progress, whole_file
 from ..models.attention import InfSAttention
-from ..operators.linear import absorbed_key, absorbed_value, key_weights, query_energies
+from ..operators.absorbed import absorbed_key, absorbed_value, key_weights
+from ..operators.energies import query_energies
 from ..maps.overlay import OPACITY, map_colours
 from ..data.pixels import open_image
 from ..operators.inputs import no_autocast, widen

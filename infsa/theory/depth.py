@@ -9,7 +9,7 @@ __all__ = ['add_hop', 'stack_weights', 'horizon']
 import torch
 from torch import Tensor
 
-# %% ../../nbs/1_theory/13_depth.ipynb #cce43d88
+# %% ../../nbs/1_theory/13_depth.ipynb #c690ebeb
 def add_hop(parts:Tensor, # (T, ...) what has made 0, 1, ..., T-1 hops; the sum is the stream
             branch, # What a layer adds by one hop: linear, takes and returns (T, ...)
            )->Tensor: # (T + 1, ...)
@@ -24,7 +24,6 @@ def stack_weights(gains, # Gain of each layer's branch, a sequence of L numbers
     for g in gains: weights = add_hop(weights, lambda w: float(g)*w)
     return weights
 
-# %% ../../nbs/1_theory/13_depth.ipynb #dd3c313b
 def horizon(weights:Tensor, # (T,) what hops 1, 2, ..., T weigh, not negative
             share:float=0.9, # Of their sum, in (0, 1)
            )->int: # Hops, from 1 on

@@ -25,6 +25,17 @@ from fastai.metrics import accuracy, top_k_accuracy
 from fastai.optimizer import OptimWrapper
 from torch import nn
 
+# %% ../../nbs/6_training/60_recipe.ipynb #0a640aa4
+_LEAST = dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0,
+              cutmix=0, clip=0)
+_WHOLE = 'epochs', 'bs', 'img_size'
+
+def _check_number(name, value):
+    if value == float('inf'): raise ValueError(f'{name} must be finite, got {value}')
+    if not (isinstance(value, int if name in _WHOLE else (int, float)) and value >= _LEAST[name]):
+        raise ValueError(f'{name} must be a {"whole "*(name in _WHOLE)}number, at least '
+                         f'{_LEAST[name]}, got {value!r}')
+
 # %% ../../nbs/6_training/60_recipe.ipynb #41b1b714
 @dataclass(frozen=True)
 class Recipe:
@@ -34,7 +45,7 @@ class Recipe:
     lr:float=1.5e-3 # Highest learning rate
     min_lr:float=1e-5 # Learning rate at the end
     warmup:float=1. # Epochs of linear warm-up
-    weight_decay:float=0.05 # AdamW's decay of matrices; vectors, class token and positions have none
+    weight_decay:float=0.05 # AdamW's decay of matrices; vectors and positions have none
     label_smoothing:float=0.1 # Share of the label spread over all classes
     drop_path:float=0. # Stochastic depth of the last block
     mixup:float=0. # Beta parameter of mixup, 0 for none
@@ -46,14 +57,7 @@ class Recipe:
 
     def __post_init__(self):
         one_of('augmentation', self.augmentation, AUGMENTATIONS)
-        for name, least in dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0,
-                                weight_decay=0, mixup=0, cutmix=0, clip=0).items():
-            value, whole = getattr(self, name), name in ('epochs', 'bs', 'img_size')
-            if value == float('inf'): raise ValueError(f'{name} must be finite, got {value}')
-            if not (isinstance(value, int if whole else (int, float)) and value >= least):
-                raise ValueError(
-                    f'{name} must be a {"whole " if whole else ""}number, at least {least}, got '
-                                 f'{value!r}')
+        for name in _LEAST: _check_number(name, getattr(self, name))
         for name in ('label_smoothing', 'drop_path'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'{name} must lie in [0, 1), got {getattr(self, name)}')

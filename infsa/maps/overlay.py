@@ -21,9 +21,8 @@ def grey(image, # Tensor (channels, height, width), or array or memory map (heig
     rows = (image.detach().float().cpu().movedim(0, -1).numpy() if isinstance(image, Tensor)
             and image.ndim == 3 else image)
     if len(getattr(rows, 'shape', ())) != 3 or 0 in rows.shape:
-        raise ValueError(
-            'image must be a tensor (channels, height, width) or an array (height, width, '
-                         f'channels), got shape {tuple(getattr(image, "shape", ()))}')
+        raise ValueError('image must be a tensor (channels, height, width) or an array (height, '
+                         f'width, channels), got shape {tuple(getattr(image, "shape", ()))}')
     step = -(-max(rows.shape[:2])//most)
     return np.asarray(rows[::step, ::step], np.float32).mean(-1)
 
@@ -34,9 +33,8 @@ OPACITY = 0.6 # Share of a map's colour in a picture; the rest is the image
 def _checked(weights): # -> float64 array (rows, columns)
     w = torch.as_tensor(weights).detach().cpu().double()
     if w.ndim != 2 or not w.numel() or not (w >= 0).all() or w.isinf().any():
-        raise ValueError(
-            'weights must be a map (rows, columns) of finite numbers, none negative; got shape '
-                         f'{tuple(w.shape)}')
+        raise ValueError('weights must be a map (rows, columns) of finite numbers, none negative; '
+                         f'got shape {tuple(w.shape)}')
     return w.numpy()
 
 def _largest(w): return w.max() or 1. # of a map without any weight all is dark
@@ -50,7 +48,7 @@ def map_colours(weights # (rows, columns) tensor or array, finite and not negati
     return np.ascontiguousarray(colormaps[COLOURS](w/_largest(w), bytes=True)[..., :3])
 
 # %% ../../nbs/5_maps/50_overlay.ipynb #fb08269d
-def overlay(image, # Tensor (channels, height, width), or array or memory map (height, width, channels)
+def overlay(image, # Tensor (channels, height, width), or array (height, width, channels)
             weights:Tensor, # (rows, columns) map of the image, finite and not negative
             ax=None, # Axes; new ones if None
            ): # The axes
@@ -67,16 +65,20 @@ def overlay(image, # Tensor (channels, height, width), or array or memory map (h
     ax.set(xticks=[], yticks=[])
     return ax
 
-# %% ../../nbs/5_maps/50_overlay.ipynb #9066e5fb
+# %% ../../nbs/5_maps/50_overlay.ipynb #be97f470
+def _label(name, predicted): return f'{name}: {"✓" if predicted == name else predicted}'
+
+def _spread(depth): # at most four blocks, evenly spaced
+    few = min(depth, 4)
+    return sorted({round(i*(depth - 1)/max(few - 1, 1)) for i in range(few)})
+
 def plot_token_weights(model:nn.Module, # InfViT
                        dls, # DataLoaders that the images come from
                        n:int=6, # Images, drawn evenly from the validation set
                        layers=None, # Blocks to show; at most four, evenly spaced, if None
                       ): # The axes, (1 + layers, n)
     "Validation images, and below each the token weights of some layers, mean over heads."
-    depth = len(model.blocks)
-    layers = (sorted({round(i*(depth - 1)/max(min(depth, 4) - 1, 1)) for i in range(min(depth, 4))})
-              if layers is None else layers)
+    layers = _spread(len(model.blocks)) if layers is None else layers
     items = [dls.valid_ds[i*len(dls.valid_ds)//n] for i in range(n)]
     images = torch.stack([x for x, _ in items])
     batch, *_ = dls.valid.after_batch((images.to(dls.device),
@@ -89,9 +91,7 @@ def plot_token_weights(model:nn.Module, # InfViT
                             layout='constrained')
     for i, (x, y) in enumerate(items):
         axs[0, i].imshow(x.permute(1, 2, 0))
-        axs[0,
-            i].set_title(f'{dls.names[y]}: {"✓" if predicted[i] == y else dls.names[predicted[i]]}',
-                         fontsize=8)
+        axs[0, i].set_title(_label(dls.names[y], dls.names[predicted[i]]), fontsize=8)
         for row, l in enumerate(layers, 1):
             overlay(x, maps[i, l], axs[row, i])
             if i == 0: axs[row, i].set_ylabel(f'block {l + 1}')

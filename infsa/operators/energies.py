@@ -54,7 +54,7 @@ def _tiled_sums(x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None, num_head
     return s[..., 0].clone(), s[..., 1:].clone()
 
 # %% ../../nbs/2_operators/20b_energies.ipynb #54e017b4
-def _tiled_gradients(ds:Tensor, dS:Tensor, x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None,
+def _tiled_gradients(ds:Tensor, dsx:Tensor, x:Tensor, weight:Tensor, bias:Tensor, mask:Tensor|None,
                       num_heads:int, dtype:torch.dtype)->tuple[Tensor, Tensor, Tensor]:
     "Gradients of tokens, weight and bias."
     dx, dW, db = torch.empty_like(x), *(torch.zeros_like(o) for o in widen(weight, bias))
@@ -65,11 +65,11 @@ def _tiled_gradients(ds:Tensor, dS:Tensor, x:Tensor, weight:Tensor, bias:Tensor,
         q = F.linear(narrow, W, b).unflatten(-1, (num_heads, -1)).to(rows)
         energy = torch.linalg.vector_norm(q, dim=-1)  # (b, n, H)
         if mask is not None: energy = energy.masked_fill(mask[images, tokens], 0)
-        de = torch.bmm(rows, dS[images].mT) + ds[images, None]
+        de = torch.bmm(rows, dsx[images].mT) + ds[images, None]
         slope = (de / energy).masked_fill(energy == 0, 0)
         dq = q.mul_(slope[..., None]).flatten(2).flatten(0, 1).to(dtype)  # (b*n, C)
         dx[images, tokens] = (dq @ W).view_as(rows)
-        dx[images, tokens] += torch.bmm(energy, dS[images])
+        dx[images, tokens] += torch.bmm(energy, dsx[images])
         dW += dq.T @ narrow.flatten(0, 1)
         db += dq.sum(0)
     return dx, dW.to(weight), db.to(bias)
@@ -92,7 +92,7 @@ def _(x, weight, bias, mask, num_heads, dtype):
     return torch.empty_like(s[..., 0], memory_format=torch.contiguous_format), s
 
 @_gradients_op.register_fake
-def _(ds, dS, *inputs): return tuple(torch.empty_like(t) for t in inputs[:3])
+def _(ds, dsx, *inputs): return tuple(torch.empty_like(t) for t in inputs[:3])
 
 def _save(ctx, inputs, output):
     *tensors, num_heads, dtype = inputs
@@ -100,9 +100,9 @@ def _save(ctx, inputs, output):
     ctx.options = num_heads, dtype
 
 def _backward(gradients):
-    def backward(ctx, ds, dS):
+    def backward(ctx, ds, dsx):
         with no_autocast(ds.device):
-            dx, dW, db = gradients(ds, dS, *ctx.saved_tensors, *ctx.options)
+            dx, dW, db = gradients(ds, dsx, *ctx.saved_tensors, *ctx.options)
         return dx, dW, db, None, None, None  # nothing for mask, heads and type
     return backward
 
@@ -120,7 +120,7 @@ class _EnergyGradients(torch.autograd.Function):
     def backward(ctx, *slopes):
         *inputs, mask = ctx.saved_tensors
         sums = lambda *xwb: _written_out(*xwb, mask, *ctx.options)
-        first = lambda ds, dS, *xwb: torch.func.vjp(sums, *xwb)[1]((ds, dS))
+        first = lambda ds, dsx, *xwb: torch.func.vjp(sums, *xwb)[1]((ds, dsx))
         return *torch.func.vjp(first, *inputs)[1](slopes), None, None, None
 
 @one_by_one
@@ -129,8 +129,8 @@ class _EnergySums(torch.autograd.Function):
     forward, setup_context = staticmethod(_tiled_sums), staticmethod(_save)
     backward = staticmethod(_backward(_EnergyGradients.apply))
 
-def _gradient_flops(ds, dS, x, *args, **kwargs):
-    (B, N, C), H = x.shape, dS.shape[1]
+def _gradient_flops(ds, dsx, x, *args, **kwargs):
+    (B, N, C), H = x.shape, dsx.shape[1]
     return 2*B*N*C*(3*C + 2*H)
 flop_registry[torch.ops.infsa.energy_gradients] = _gradient_flops
 

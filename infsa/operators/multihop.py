@@ -36,7 +36,7 @@ def multihop_infsa(q:Tensor, # (B, H, N, D) queries
                    hops:int|None=None, # Hops to take, 1 or more; None: all
                    tol:float|None=None, # Instead of `hops`: error, as a share of the norm of `v`
                    key_padding_mask:Tensor|None=None, # (B, N) bool, True where a key is padding
-                   attn_mask:Tensor|None=None, # to (B, H, N, N), bool, True where an edge is removed
+                   attn_mask:Tensor|None=None, # to (B, H, N, N), bool, True: edge is removed
                    is_causal:bool=False, # Whether query i sees keys up to i, its norm rows up to i
                    eps:float=1e-6, # Added to the norm, above 0
                    query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding

@@ -36,6 +36,17 @@ def _check_number(name, value):
         raise ValueError(f'{name} must be a {"whole "*(name in _WHOLE)}number, at least '
                          f'{_LEAST[name]}, got {value!r}')
 
+# %% ../../nbs/6_training/60_recipe.ipynb #f7b10321
+_LEAST = dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0,
+              cutmix=0, clip=0)
+
+def _check_setting(name, value):
+    whole, least = name in ('epochs', 'bs', 'img_size'), _LEAST[name]
+    if value == float('inf'): raise ValueError(f'{name} must be finite, got {value}')
+    if not (isinstance(value, int if whole else (int, float)) and value >= least):
+        raise ValueError(f'{name} must be a {"whole " if whole else ""}number, at least {least}, '
+                         f'got {value!r}')
+
 # %% ../../nbs/6_training/60_recipe.ipynb #41b1b714
 @dataclass(frozen=True)
 class Recipe:
@@ -45,7 +56,7 @@ class Recipe:
     lr:float=1.5e-3 # Highest learning rate
     min_lr:float=1e-5 # Learning rate at the end
     warmup:float=1. # Epochs of linear warm-up
-    weight_decay:float=0.05 # AdamW's decay of matrices; vectors and positions have none
+    weight_decay:float=0.05 # AdamW's decay of matrices; nothing else decays
     label_smoothing:float=0.1 # Share of the label spread over all classes
     drop_path:float=0. # Stochastic depth of the last block
     mixup:float=0. # Beta parameter of mixup, 0 for none
@@ -57,7 +68,7 @@ class Recipe:
 
     def __post_init__(self):
         one_of('augmentation', self.augmentation, AUGMENTATIONS)
-        for name in _LEAST: _check_number(name, getattr(self, name))
+        for name in _LEAST: _check_setting(name, getattr(self, name))
         for name in ('label_smoothing', 'drop_path'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'{name} must lie in [0, 1), got {getattr(self, name)}')
@@ -113,10 +124,9 @@ class StopOnNonFinite(Callback):
     order, run_valid = -3, False
     def after_loss(self):
         if torch.isfinite(self.loss): return
-        raise NonFiniteLoss(
-            f'loss is {self.loss.item()} at epoch {self.epoch}, step {self.iter}, learning rate '
-                            f'{self.opt.hypers[-1]["lr"]:.3g}; try a lower --lr or a longer '
-                            '--warmup')
+        raise NonFiniteLoss(f'loss is {self.loss.item()} at epoch {self.epoch}, step {self.iter}, '
+                            f'learning rate {self.opt.hypers[-1]["lr"]:.3g}; try a lower --lr or a '
+                            'longer --warmup')
 
 # %% ../../nbs/6_training/60_recipe.ipynb #dc7dbdfc
 class StopOnInterrupt(Callback):

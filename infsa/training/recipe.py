@@ -25,17 +25,6 @@ from fastai.metrics import accuracy, top_k_accuracy
 from fastai.optimizer import OptimWrapper
 from torch import nn
 
-# %% ../../nbs/6_training/60_recipe.ipynb #0a640aa4
-_LEAST = dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0,
-              cutmix=0, clip=0)
-_WHOLE = 'epochs', 'bs', 'img_size'
-
-def _check_number(name, value):
-    if value == float('inf'): raise ValueError(f'{name} must be finite, got {value}')
-    if not (isinstance(value, int if name in _WHOLE else (int, float)) and value >= _LEAST[name]):
-        raise ValueError(f'{name} must be a {"whole "*(name in _WHOLE)}number, at least '
-                         f'{_LEAST[name]}, got {value!r}')
-
 # %% ../../nbs/6_training/60_recipe.ipynb #f7b10321
 _LEAST = dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0,
               cutmix=0, clip=0)

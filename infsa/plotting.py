@@ -35,7 +35,8 @@ def wide_pictures():
                          'figure.constrained_layout.use': True, 'font.size': 10,
                          'axes.spines.top': False, 'axes.spines.right': False,
                          'legend.frameon': False})
-    InlineBackend.instance().print_figure_kwargs = {'bbox_inches': None}
+    inline = InlineBackend.instance()
+    inline.print_figure_kwargs, inline.figure_formats = {'bbox_inches': None}, {'png'}
 
 def label_lines(ax, # Axes whose lines have labels
                 gap:float=0.05, # Least distance of two names, as a share of the height

@@ -30,13 +30,13 @@ def style(method:str, # Key of `COLOURS`; others get matplotlib's next colour
 def wide_pictures():
     "Pictures of a page from here on: 8 inches at 100 dots, laid out to fit, not trimmed."
     import matplotlib.pyplot as plt
-    from matplotlib_inline.config import InlineBackend
+    from IPython import get_ipython
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
     plt.rcParams.update({'figure.figsize': (8, 3.5), 'figure.dpi': 100,
                          'figure.constrained_layout.use': True, 'font.size': 10,
                          'axes.spines.top': False, 'axes.spines.right': False,
                          'legend.frameon': False})
-    inline = InlineBackend.instance()
-    inline.print_figure_kwargs, inline.figure_formats = {'bbox_inches': None}, {'png'}
+    if get_ipython(): set_matplotlib_formats('png', bbox_inches=None)
 
 def label_lines(ax, # Axes whose lines have labels
                 gap:float=0.05, # Least distance of two names, as a share of the height

@@ -39,11 +39,11 @@ def train_transform(name:str, # One of `AUGMENTATIONS`
 # %% ../../nbs/4_data/45_augment.ipynb #aec058ed
 class MixImages(Callback):
     """Mixes the images and labels of each training batch by torchvision's MixUp or CutMix; labels
-    become (B, K) distributions."""
+    become (B, classes) distributions."""
     run_valid = False
 
     def __init__(self,
-                 num_classes:int, # K
+                 num_classes:int, # Classes, the width of the mixed labels
                  mixup:float=0.8, # Parameter of mixup's Beta distribution; 0 switches mixup off
                  cutmix:float=1.0, # Parameter of CutMix's Beta distribution; 0 switches CutMix off
                  prob:float=1.0, # Probability that a batch is mixed at all

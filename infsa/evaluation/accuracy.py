@@ -282,8 +282,9 @@ def plot_reliability(cal:dict, # From `calibration`
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #c7fa1b19
 def accuracy_summary(p:Predictions,
                      bins:int=15, # Of the calibration
-                    )->dict: # top1, top5 (`Interval`), ece, ece_if_calibrated, images, bad, images_per_second
-    "What there is to say of a test set in a few figures; top5 is left out below six classes."
+                    )->dict: # Figures by name
+    """What there is to say of a test set in a few figures: top1, top5 (each an `Interval`), ece,
+    ece_if_calibrated, images, bad, images_per_second; top5 is left out below six classes."""
     tops = {f'top{k}': interval(in_top(p.logits, p.labels, k)) for k in (1, 5) if k == 1
             or p.logits.shape[1] > 5}
     cal = calibration(p.logits, p.labels, bins)

@@ -131,6 +131,7 @@ class _Projections(_Parameters):
         """Draw first values as `nn.MultiheadAttention` does, those of `out_proj` too; the discount
         starts again where it did."""
         self.out_proj.reset_parameters(); self._draw()
+
     def _draw(self): # `out_proj` has drawn its weight when it was made
         for n, p in self.named_parameters(recurse=False):
             if n.endswith('proj_weight'): nn.init.xavier_uniform_(p)

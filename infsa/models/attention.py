@@ -130,8 +130,7 @@ class _Projections(_Parameters):
     def reset_parameters(self)->None:
         """Draw first values as `nn.MultiheadAttention` does, those of `out_proj` too; the discount
         starts again where it did."""
-        self.out_proj.reset_parameters()
-        self._draw()
+        self.out_proj.reset_parameters(); self._draw()
 
     def _draw(self): # `out_proj` has drawn its weight when it was made
         for n, p in self.named_parameters(recurse=False):

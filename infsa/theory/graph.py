@@ -19,8 +19,11 @@ def token_graph(q:Tensor, # (..., N, D) queries
     "The graph of tokens, ReLU(q kᵀ / D); raises ValueError for a wrong shape or dtype."
     _check_pairs(q, k)
     A = (q @ k.mT / q.shape[-1]).relu()  # (..., N, M)
-    return A if mask is None else _without(A, mask)
+    if mask is None: return A
+    _check_mask(mask, A)
+    return A.masked_fill(mask, 0)
 
+# %% ../../nbs/1_theory/10_graph.ipynb #86ac822d
 def _check_pairs(q, k):
     if q.ndim < 2 or k.ndim < 2 or q.shape[-1] != k.shape[-1]:
         raise ValueError(f"q and k must be (..., N, D) and (..., M, D), got {tuple(q.shape)} and "
@@ -28,12 +31,30 @@ def _check_pairs(q, k):
     if q.dtype != k.dtype or not q.is_floating_point():
         raise ValueError(f"q and k must share a floating dtype, got {q.dtype} and {k.dtype}")
 
-def _without(A, mask):
+def _check_mask(mask, A):
     if mask.dtype != torch.bool: raise ValueError(f"mask must be bool, got {mask.dtype}")
     n = mask.ndim
     if n > A.ndim or any(m not in (1, a) for m, a in zip(mask.shape, A.shape[A.ndim-n:])):
         raise ValueError(f"mask must broadcast to {tuple(A.shape)}, got {tuple(mask.shape)}")
-    return A.masked_fill(mask, 0)
+
+POLE_GAP = 2**-26  # root of float64's rounding: nearer to its pole a sum loses half of its digits
+
+def _check_alpha(alpha, radius):
+    if abs(alpha*radius - 1) < POLE_GAP:
+        limit = (1 - POLE_GAP)/radius
+        raise ValueError(f'alpha must lie below (1 - 2^-26)/spectral radius = {limit:.10g}, since '
+                         f'nearer to the pole half of the digits are lost, got {alpha}')
+    if not 0 < alpha < float('inf') or alpha*radius >= 1:
+        limit = 1/radius if radius else float('inf')
+        raise ValueError(f'alpha must lie between 0 and 1/spectral radius = {limit:.4g}, '
+                         f'got {alpha}')
+
+def _check_damping(damping):
+    if not 0 < damping < 1:
+        raise ValueError(f'damping must lie strictly between 0 and 1, got {damping}')
+    if damping > 1 - POLE_GAP:
+        raise ValueError('damping must be at most 1 - 2^-26, '
+                         f'since nearer to 1 half of the digits are lost, got {damping}')
 
 # %% ../../nbs/1_theory/10_graph.ipynb #c812da18
 def frobenius_norm(A:Tensor, # (..., N, M)
@@ -52,8 +73,6 @@ def frobenius_normalize(A:Tensor, # (..., N, M)
     return (A / (frobenius_norm(A) + eps)).to(A.dtype)
 
 # %% ../../nbs/1_theory/10_graph.ipynb #6c07d0a8
-POLE_GAP = 2**-26  # root of float64's rounding: nearer to its pole a sum loses half of its digits
-
 def _sum_of_walks(M):
     "Row sums of M + M² + …, (N,): one solve and one step of refinement, in float64."
     b = M.sum(-1, keepdim=True)
@@ -67,15 +86,7 @@ def katz_centrality(A:Tensor, # (N, N) non-negative
     """Row sums of the sum over t >= 1 of (alpha A)^t, by one solve in float64.
     Raises ValueError where the series diverges, or alpha times the radius is above 1 - 2^-26."""
     check_square(A)
-    radius = spectral_radius(A).item()
-    if abs(alpha*radius - 1) < POLE_GAP:
-        limit = (1 - POLE_GAP)/radius
-        raise ValueError(f'alpha must lie below (1 - 2^-26)/spectral radius = {limit:.10g}, since '
-                         f'nearer to the pole half of the digits are lost, got {alpha}')
-    if not 0 < alpha < float('inf') or alpha*radius >= 1:
-        limit = 1/radius if radius else float('inf')
-        raise ValueError(f'alpha must lie between 0 and 1/spectral radius = {limit:.4g}, '
-                         f'got {alpha}')
+    _check_alpha(alpha, spectral_radius(A).item())
     c = _sum_of_walks(alpha*A.double()).to(A.dtype)
     if c.isfinite().all(): return c
     raise ValueError(f'alpha must keep the sum of walks within the range of {A.dtype}, got {alpha}')
@@ -86,11 +97,7 @@ def pagerank(A:Tensor, # (N, N) non-negative
             )->Tensor: # (N,) share of time at each node, sums to 1
     "PageRank with uniform restart; from a row of zeros the walk jumps anywhere."
     check_square(A)
-    if not 0 < damping < 1:
-        raise ValueError(f'damping must lie strictly between 0 and 1, got {damping}')
-    if damping > 1 - POLE_GAP:
-        raise ValueError('damping must be at most 1 - 2^-26, '
-                         f'since nearer to 1 half of the digits are lost, got {damping}')
+    _check_damping(damping)
     top = A.double().amax(-1, keepdim=True)
     G = torch.where(top > 0, A.double()/top, 1)  # the sum of a row may leave the range of numbers
     G = G/G.sum(-1, keepdim=True)

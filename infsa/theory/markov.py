@@ -20,16 +20,10 @@ class AbsorbingChain:
                  A:Tensor, # (N, N) non-negative, finite
                  rho:float, # Discount in (0, 1)
                 ):
-        if A.ndim != 2 or A.shape[0] != A.shape[1]:
-            raise ValueError(f"A must be (N, N), got {tuple(A.shape)}")
-        if not (A.isfinite().all() and (A >= 0).all()):
-            raise ValueError("A must be finite and non-negative")
-        if check_rho(rho).ndim: raise ValueError("rho must be one number")
-        self.A, self.rho, self.M = A.detach().double(), float(rho), float(rho)*A.detach().double()
-        radius = self.rho*spectral_radius(self.A).item()
-        if radius > 1 - POLE_GAP:
-            raise ValueError("rho·A must have a spectral radius of at most 1 - 2^-26, "
-                             f"got {radius:.10g}")
+        _check_graph(A, rho)
+        self.A, self.rho = A.detach().double(), float(rho)
+        self.M = self.rho*self.A
+        _check_radius(self.rho*spectral_radius(self.A).item())
 
     def fundamental(self)->Tensor: # (N, N)
         "(I - rho A)^-1; entry i, j is the expected number of visits to j from i."
@@ -44,6 +38,27 @@ class AbsorbingChain:
         "Expected moves before absorption, the row sums of the fundamental matrix less the start."
         return resolvent(self.A, self.rho).sum(-1)
 
+# %% ../../nbs/1_theory/12_markov.ipynb #a5170d5a
+def _check_graph(A, rho):
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"A must be (N, N), got {tuple(A.shape)}")
+    if not (A.isfinite().all() and (A >= 0).all()):
+        raise ValueError("A must be finite and non-negative")
+    if check_rho(rho).ndim: raise ValueError("rho must be one number")
+
+def _check_radius(radius): # of rho·A
+    if radius > 1 - POLE_GAP:
+        raise ValueError("rho·A must have a spectral radius of at most 1 - 2^-26, "
+                         f"got {radius:.10g}")
+
+def _check_walk(start, n_walks, r): # r is the absorption
+    if not 0 <= start < len(r): raise ValueError(f'start must lie in 0..{len(r)-1}, got {start}')
+    if n_walks < 1: raise ValueError(f'n_walks must be 1 or more, got {n_walks}')
+    if (r < -1e-12).any():  # rounding of a row that sums to one
+        i = r.argmin().item()
+        raise ValueError(
+            f'row {i} of rho·A sums to {1-r[i]:.6g}, above 1: no such chain exists, use .doob()')
+
 # %% ../../nbs/1_theory/12_markov.ipynb #d5448360
 def _simulate(self:AbsorbingChain,
               start:int, # Node where each walk starts
@@ -52,12 +67,7 @@ def _simulate(self:AbsorbingChain,
              )->Tensor: # (n_walks, N) visits, the start included
     "Run walks to absorption and count visits; raises ValueError if a row of rho·A sums above 1."
     N, r = len(self.M), self.absorption()
-    if not 0 <= start < N: raise ValueError(f'start must lie in 0..{N-1}, got {start}')
-    if n_walks < 1: raise ValueError(f'n_walks must be 1 or more, got {n_walks}')
-    if (r < -1e-12).any():  # rounding of a row that sums to one
-        i = r.argmin().item()
-        raise ValueError(
-            f'row {i} of rho·A sums to {1-r[i]:.6g}, above 1: no such chain exists, use .doob()')
+    _check_walk(start, n_walks, r)
     moves = torch.cat([self.M, r.clamp(min=0)[:, None]], 1)  # (N, N+1), the last one out
     counts, walk = self.M.new_zeros(n_walks, N), torch.arange(n_walks, device=moves.device)
     at = torch.full_like(walk, start)

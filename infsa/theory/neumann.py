@@ -32,7 +32,7 @@ def check_rho(rho:float|Tensor, # Discount per hop in (0, 1), a number or () or 
     return r if r.ndim == 0 else r[:, None, None]
 
 # %% ../../nbs/1_theory/11_neumann.ipynb #2138dcac
-def _square(A, rho):
+def _check_graph(A, rho): # The discount, ready to multiply A
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ValueError(f"A must be (..., N, N), got {tuple(A.shape)}")
     if not A.is_floating_point(): raise ValueError(f"A must be a floating tensor, got {A.dtype}")
@@ -40,20 +40,25 @@ def _square(A, rho):
     if r.ndim and A.ndim < 3:
         raise ValueError(
             f"rho of shape ({len(r)},) needs A of shape (..., H, N, N), got {tuple(A.shape)}")
-    return r.to(A) * A
+    return r.to(A)
 
 def _check_hops(hops):
     if isinstance(hops, bool) or not isinstance(hops, int) or hops < 1:
         raise ValueError(f"hops must be an integer >= 1, got {hops}")
 
+def _check_tol(rho, tol):
+    if check_rho(rho).ndim:
+        raise ValueError(f"rho must be one number, got shape {tuple(rho.shape)}")
+    if not 0 < tol < math.inf: raise ValueError(f"tol must be above 0 and finite, got {tol}")
+
+# %% ../../nbs/1_theory/11_neumann.ipynb #5a7b5c09
 def neumann_series(A:Tensor, # (..., N, N)
                    rho:float|Tensor, # Discount in (0, 1), () or (H,)
                    hops:int, # Number of terms, 1 or more
                   )->Tensor: # (..., N, N)
     "Sum over t = 1..hops of (rho A)^t."
-    hop = _square(A, rho)
     _check_hops(hops)
-    S = hop
+    S = hop = _check_graph(A, rho) * A
     for _ in range(hops-1): S = hop + hop @ S
     return S
 
@@ -61,7 +66,7 @@ def resolvent(A:Tensor, # (..., N, N), spectral radius below 1/rho
               rho:float|Tensor, # Discount in (0, 1), () or (H,)
              )->Tensor: # (..., N, N)
     "All hops, (I - rho A)^-1 - I, by one linear solve."
-    hop = _square(A, rho)
+    hop = _check_graph(A, rho) * A
     return solve_systems(torch.eye(hop.shape[-1], dtype=hop.dtype, device=hop.device) - hop, hop)
 
 # %% ../../nbs/1_theory/11_neumann.ipynb #db951a8f
@@ -79,9 +84,7 @@ def hops_for(rho:float, # Discount in (0, 1)
              tol:float, # Remainder allowed, above 0
             )->int: # Smallest number of hops, 1 or more
     "Fewest hops whose `truncation_bound` is at most `tol`."
-    if check_rho(rho).ndim:
-        raise ValueError(f"rho must be one number, got shape {tuple(rho.shape)}")
-    if not 0 < tol < math.inf: raise ValueError(f"tol must be above 0 and finite, got {tol}")
+    _check_tol(rho, tol)
     rho = float(rho)
     hops = max(1, math.ceil(math.log(tol*(1-rho)) / math.log(rho)) - 1)
     while truncation_bound(rho, hops) > tol: hops += 1

@@ -15,7 +15,7 @@ from ..command import show_progress
 # %% ../../nbs/6_training/62_study.ipynb #1b4f8dcd
 def study(models:list, # Names for `create_model`
           seeds:list, # One run per model and seed
-          runs, # Folder of the runs, one for each set of `args`; finished runs are not repeated
+          runs, # Folder of the runs, one for each set of `args`; finished ones are not repeated
           workers:int=2, # Runs at once; the cores are shared out evenly
           args:tuple=(), # Further arguments of `infsa_train`
           progress:bool=True, # Show a bar over the runs

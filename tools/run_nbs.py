@@ -1,5 +1,5 @@
 "Run notebooks in place and save their outputs: `python tools/run_nbs.py [NOTEBOOK ...]`; flags as for `nbdev_test`."
-import argparse, os, sys
+import argparse, os, subprocess, sys
 from pathlib import Path
 
 os.environ.setdefault('MPLBACKEND', 'agg')
@@ -44,7 +44,12 @@ if __name__ == '__main__':
     p.add_argument('notebooks', nargs='*', help='notebooks to run; all of them by default')
     p.add_argument('--flags', default='', help='test flags to run too, separated by spaces, such as "slow"')
     a = p.parse_args()
-    for f in a.notebooks or sorted(map(str, nbglob(get_config().nbs_path))):
+    pages = a.notebooks or sorted(map(str, nbglob(get_config().nbs_path)))
+    for f in pages:
         print(f, flush=True)
+        if len(pages) > 1:  # a process each: what one page sets in the shell shall not reach the next
+            alone = [sys.executable, __file__, f, '--flags', a.flags]
+            if subprocess.run(alone, stdout=subprocess.DEVNULL).returncode: sys.exit(1)
+            continue
         try: run(f, a.flags.split())
         except Exception as e: sys.exit(f'{f}: {type(e).__name__}: {e}')

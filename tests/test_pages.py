@@ -9,7 +9,8 @@ sys.path.insert(0, str(ROOT/'tools'))
 from check_pages import RULES, problems
 from pages import Page, notebooks
 
-KEPT = 'picture_words', 'links', 'story_cells', 'story_refusals'  # rules that every page keeps
+# rules that every page keeps; the two others still know a class, a command, some long references
+KEPT = [r for r in RULES if r not in ('exported_lines', 'page_cells')]
 
 
 @pytest.mark.parametrize('rule', KEPT)

@@ -26,7 +26,7 @@ from .map_tables import (map_quality, plot_removal_curves, plot_layers,
 from .report import Picture, html_page
 from ..plotting import png_bytes
 from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, reason,
-                           run_folder)
+                           run_folder, whole_file, write_json)
 from ..data.imagenet_v2 import find_v2
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #a7b366bd
@@ -88,6 +88,9 @@ def _names(clf, layout):
     return distinct_names(clf.names or [layout.names.get(i, str(i)) for i in ids], ids)
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #e34752ce
+def _save_picture(file, ax):
+    with whole_file(file) as part: part.write_bytes(png_bytes(ax.figure))
+
 def _judge(title, clf, name, items, names, out, options):
     "Accuracy of a classifier on a set: writes its files, returns its row."
     p, stem = predict(clf, items, **options), f'{_slug(title)}-{_slug(name)}'
@@ -96,7 +99,7 @@ def _judge(title, clf, name, items, names, out, options):
     pairs.to_csv(out/f'confusions-{stem}.csv', index=False)
     drawn = dict(classes=plot_classes(classes), confusions=plot_confusions(pairs),
                  reliability=plot_reliability(calibration(p.logits, p.labels)))
-    for what, ax in drawn.items(): (out/f'{what}-{stem}.png').write_bytes(png_bytes(ax.figure))
+    for what, ax in drawn.items(): _save_picture(out/f'{what}-{stem}.png', ax)
     summary = {k: o._asdict() if hasattr(o, '_asdict') else o
                for k, o in accuracy_summary(p).items()}
     return dict(model=title, set=name, **summary, unreadable=[str(f) for f in p.bad],
@@ -119,7 +122,7 @@ def _look(title, clf, layout, items, out, options):
         drawn['boxes'] = plot_layers(scores, ['roc_auc', 'average_precision', 'pointing'])[0]
     if options['curves']: drawn['removal'] = plot_removal_curves(scores)
     for what, ax in drawn.items():
-        (out/f'{what}-{_slug(title)}.png').write_bytes(png_bytes(ax.figure))
+        _save_picture(out/f'{what}-{_slug(title)}.png', ax)
     return dict(model=title, images=len(items), tables=tables, intervals=quality_intervals(scores),
                 cases=scores.attrs['cases'], pictures=list(drawn))
 
@@ -194,15 +197,13 @@ def _write(out, made, accuracy, maps, finished):
     judged = len({r['model'] for r in accuracy})
     lead = (f'{judged} model{"s"*(judged != 1)} on {made["data"]}'
             + ('' if finished else '; interrupted, so some are missing'))
-    (out/'report.html').write_text(html_page('What the models see', lead,
-                                             _sections(out, accuracy, maps, made)),
-                                   encoding='utf-8')
+    page = html_page('What the models see', lead, _sections(out, accuracy, maps, made))
+    with whole_file(out/'report.html') as part: part.write_text(page, encoding='utf-8')
     found = dict(made, finished=finished, accuracy=accuracy,
                  maps=[dict(model=m['model'], images=m['images'], cases=m['cases'],
                             scores=json.loads(m['intervals'].to_json(orient='records')))
                        for m in maps])
-    (out/('results.json' if finished else 'interrupted.json')).write_text(json.dumps(found,
-        indent=1, default=str) + '\n', encoding='utf-8')
+    write_json(out/('results.json' if finished else 'interrupted.json'), found, default=str)
     return found
 
 # %% ../../nbs/7_evaluation/78_evaluate.ipynb #1134a75f

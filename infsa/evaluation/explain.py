@@ -22,7 +22,7 @@ from ..maps.model import (attention_layers, attention_maps, check_tokens, layer_
 from .report import Picture, html_page
 from ..plotting import png_bytes
 from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, reason,
-                           run_folder)
+                           run_folder, whole_file)
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #8b331265
 def read_crops(files:list, # Image files
@@ -168,7 +168,8 @@ def _clear(out):
 
 def _save_pictures(out, stem, drawn):
     "Writes {what: (PNG bytes, text)} as files, and returns pictures of the files."
-    for what, (png, _) in drawn.items(): (out/f'{stem}.{what}.png').write_bytes(png)
+    for what, (png, _) in drawn.items():
+        with whole_file(out/f'{stem}.{what}.png') as part: part.write_bytes(png)
     return [Picture(out/f'{stem}.{what}.png', text) for what, (_, text) in drawn.items()]
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #cf1f17ca
@@ -207,9 +208,9 @@ def _save_page(out, clf, done, total, note, settings):
     lead = (f'{clf!r}.'
             + (f' Interrupted: {len(done)} of {total} images are here.' if len(done) < total
                else '') + (f' Predictions only, no maps: {note}.' if note else ''))
-    (out/'explain.html').write_text(html_page('What the model sees', lead,
-                                              {**sections, 'How this was made': [settings]}),
-                                    encoding='utf-8')
+    page = html_page('What the model sees', lead,
+                     {**sections, 'How this was made': [settings]})
+    with whole_file(out/'explain.html') as part: part.write_text(page, encoding='utf-8')
     return table
 
 # %% ../../nbs/7_evaluation/73_explain.ipynb #215f9a7e

@@ -10,7 +10,7 @@ import json, os, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..command import show_progress
+from ..command import show_progress, whole_file
 
 # %% ../../nbs/6_training/62_study.ipynb #1b4f8dcd
 def study(models:list, # Names for `create_model`
@@ -48,4 +48,4 @@ def write_rows(file, # JSON file to write
     if rows:
         text = (text[:-len('[]\n}')] + '[\n' + ',\n'.join('  ' + json.dumps(r) for r in rows)
                 + '\n ]\n}')
-    Path(file).write_text(text + '\n')
+    with whole_file(file) as part: part.write_text(text + '\n', encoding='utf-8')

@@ -33,7 +33,7 @@ def wide_pictures():
     from IPython import get_ipython
     from matplotlib_inline.backend_inline import set_matplotlib_formats
     plt.rcParams.update({'figure.figsize': (8, 3.5), 'figure.dpi': 100,
-                         'figure.constrained_layout.use': True, 'font.size': 10,
+                         'figure.constrained_layout.use': True, 'font.size': 12,
                          'axes.spines.top': False, 'axes.spines.right': False,
                          'legend.frameon': False})
     if get_ipython(): set_matplotlib_formats('png', bbox_inches=None)

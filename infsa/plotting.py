@@ -39,23 +39,31 @@ def wide_pictures():
     if get_ipython(): set_matplotlib_formats('png', bbox_inches=None)
 
 def label_lines(ax, # Axes whose lines have labels
-                gap:float=0.05, # Least distance of two names, as a share of the height
+                gap:float|None=None, # Least distance of names, a share of the height; None: a line
                 size:float|None=None, # Of the letters, points; None: as the ticks
                ): # `ax`
-    """Write the label of every line at its right end, in its colour, names kept apart; there is
-    room for a legend no more."""
+    "Write every line's label at its right end, apart from others; call it last, with limits set."
+    from matplotlib.font_manager import FontProperties
     ax.figure.canvas.draw()
     lines = [l for l in ax.lines if not l.get_label().startswith('_') and len(l.get_xdata())]
     to_axes = ax.transAxes.inverted().transform
     ends = sorted((float(to_axes(ax.transData.transform(l.get_xydata()[-1]))[1]), i)
                   for i, l in enumerate(lines))
-    heights = []
-    for y, _ in ends: heights.append(max(y, heights[-1] + gap) if heights else y)
-    over = max(0., heights[-1] - 1) if heights else 0.
-    for (_, i), y in zip(ends, heights):
-        ax.annotate(lines[i].get_label(), (1.01, y - over), xycoords='axes fraction', va='center',
+    if gap is None:
+        points = FontProperties(size=size).get_size_in_points()
+        gap = 1.15*points/72/(ax.get_position().height*ax.figure.get_size_inches()[1])
+    for (_, i), y in zip(ends, _apart([y for y, _ in ends], gap)):
+        ax.annotate(lines[i].get_label(), (1.01, y), xycoords='axes fraction', va='center',
                     color=lines[i].get_color(), fontsize=size, annotation_clip=False)
     return ax
+
+def _apart(heights, gap):
+    "Rising heights at least `gap` apart and at most 1, each moved no more than it takes."
+    up = []
+    for y in heights: up.append(max(y, up[-1] + gap) if up else y)
+    down = []
+    for y in reversed(up): down.append(min(y, down[-1] - gap) if down else min(y, 1.))
+    return down[::-1]
 
 # %% ../nbs/0_start/02_plotting.ipynb #ce1da275
 def png_bytes(picture, # Figure of matplotlib, closed afterwards, or uint8 pixels

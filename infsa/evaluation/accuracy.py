@@ -197,7 +197,7 @@ def plot_classes(table:pd.DataFrame, # From `per_class`
     if len(t) <= 30: ax.set_xticks(places, short, rotation=30, ha='right')
     ax.set(xlabel=None if len(t) <= 30 else 'classes in rising order',
            ylabel='top-1, 95 % interval')
-    ax.legend(fontsize=8, loc='lower right')
+    ax.legend(fontsize=10, loc='lower right')
     return ax
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #9ae5bf88
@@ -276,7 +276,7 @@ def plot_reliability(cal:dict, # From `calibration`
     ax.plot(t.confidence, t.accuracy, 'o', color='C0', ms=4,
             label=f'ECE {cal["ece"]:.3f} ({cal["ece_if_calibrated"]:.3f} if calibrated)')
     ax.set(xlabel='confidence', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1.02))
-    ax.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
+    ax.legend(fontsize=10, loc='upper left', bbox_to_anchor=(1, 1))
     return ax
 
 # %% ../../nbs/7_evaluation/74_accuracy.ipynb #c7fa1b19

@@ -135,7 +135,7 @@ def plot_layers(df:pd.DataFrame, # From `map_quality`
         ax.margins(y=.08)
         ax.set(xlabel='layer', ylabel=SCORES[m])
         ax.xaxis.get_major_locator().set_params(integer=True)
-    axs[0].legend(fontsize=7)
+    axs[0].legend(fontsize=10)
     return axs
 
 # %% ../../nbs/7_evaluation/77_map_tables.ipynb #bea10792
@@ -166,5 +166,5 @@ def plot_removal_curves(df:pd.DataFrame, # From `map_quality`
                 else f'{name}, layer {layer + 1}')
     ax.set(xlabel='share of patches removed', ylabel='score / score of intact images',
            title=dict(morf='most relevant first', lerf='least relevant first')[order])
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=10)
     return ax

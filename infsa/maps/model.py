@@ -245,7 +245,7 @@ def plot_heads(model:nn.Module, # `InfViT`, or a plain vision transformer of tim
     for row, l, of_layer in zip(axs, layer_numbers(layers, len(attention_layers(model))), maps):
         for ax, m in zip(row, of_layer): overlay(image, m, ax)
         row[0].set_ylabel(f'layer {l + 1}')
-    for h, ax in enumerate(axs[0], 1): ax.set_title(f'head {h}', fontsize=8)
+    for h, ax in enumerate(axs[0], 1): ax.set_title(f'head {h}')
     return axs
 
 # %% ../../nbs/5_maps/52_model.ipynb #d5ecded0

@@ -91,7 +91,7 @@ def plot_token_weights(model:nn.Module, # InfViT
                             layout='constrained')
     for i, (x, y) in enumerate(items):
         axs[0, i].imshow(x.permute(1, 2, 0))
-        axs[0, i].set_title(_label(dls.names[y], dls.names[predicted[i]]), fontsize=8)
+        axs[0, i].set_title(_label(dls.names[y], dls.names[predicted[i]]), fontsize=10)
         for row, l in enumerate(layers, 1):
             overlay(x, maps[i, l], axs[row, i])
             if i == 0: axs[row, i].set_ylabel(f'block {l + 1}')

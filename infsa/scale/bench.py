@@ -174,8 +174,8 @@ def _axes(ax):
 def _finish(ax, **labels):
     ax.set(xscale='log', yscale='log', **labels)
     ax.grid(alpha=0.3)
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
+    if found := ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=10 if len(found) < 9 else 9, loc='center left', bbox_to_anchor=(1, .5))
     return ax
 
 # %% ../../nbs/8_scale/84_bench.ipynb #e5ecf4e3
@@ -227,8 +227,12 @@ def plot_speedup(rows:list, # Rows of a report
             ax.errorbar([s['size'] for s in ran], [s['measured'] for s in ran], bars, capsize=2,
                         **style(name))
     ax.axhline(1, color=COLOURS['softmax'], lw=1, label='softmax')
-    return _finish(ax, xlabel='side of the image, pixels, or tokens of a layer (log scale)',
-                   ylabel='times as fast as softmax (log scale)')
+    _finish(ax, xlabel='side of the image, pixels, or tokens of a layer (log scale)',
+            ylabel='times as fast as softmax (log scale)')
+    if sizes := sorted({s['size'] for s in found}): ax.set_xticks(sizes, [f'{s:,}' for s in sizes])
+    ax.xaxis.minorticks_off()
+    for which in 'major', 'minor': getattr(ax.yaxis, f'set_{which}_formatter')('{x:g}')
+    return ax
 
 # %% ../../nbs/8_scale/84_bench.ipynb #33a3d155
 _FILES = 'bench.json', 'bench.csv', 'time.png', 'memory.png', 'speedup.png'

@@ -38,6 +38,7 @@ def wide_pictures():
                          'legend.frameon': False})
     if get_ipython(): set_matplotlib_formats('png', bbox_inches=None)
 
+# %% ../nbs/0_start/02_plotting.ipynb #c197420b
 def label_lines(ax, # Axes whose lines have labels
                 gap:float|None=None, # Least distance of names, a share of the height; None: a line
                 size:float|None=None, # Of the letters, points; None: as the ticks

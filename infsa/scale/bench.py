@@ -231,7 +231,9 @@ def plot_speedup(rows:list, # Rows of a report
             ylabel='times as fast as softmax (log scale)')
     if sizes := sorted({s['size'] for s in found}): ax.set_xticks(sizes, [f'{s:,}' for s in sizes])
     ax.xaxis.minorticks_off()
-    for which in 'major', 'minor': getattr(ax.yaxis, f'set_{which}_formatter')('{x:g}')
+    ax.locator_params(axis='y', subs=(1, 2, 5))
+    ax.yaxis.set_major_formatter('{x:g}')
+    ax.yaxis.minorticks_off()
     return ax
 
 # %% ../../nbs/8_scale/84_bench.ipynb #33a3d155

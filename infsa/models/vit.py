@@ -131,6 +131,8 @@ def _init_weights(model):
         elif n.endswith('bias'): nn.init.zeros_(p)
 
 # %% ../../nbs/3_models/31_vit.ipynb #5ed91ec8
+_READS = dict(token=lambda x: x[:, 0], mean=lambda x: x[:, 1:].mean(1), each=lambda x: x[:, 1:])
+
 class InfViT(_PatchTokens):
     "Vision transformer with `InfSAttention`; images of any size that the patch divides."
     def __init__(self,
@@ -144,7 +146,7 @@ class InfViT(_PatchTokens):
                  variant:str='linear', # How tokens are mixed
                  drop_path:float=0., # Probability to skip the last block's branches
                  in_chans:int=3, # Channels of an image
-                 pool:str='token', # What the head reads: 'token', or the 'mean' patch
+                 pool:str='token', # What the head reads: 'token', the 'mean' patch, or 'each'
                  representation:bool=False, # Whether a layer and tanh stand before the head
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters
@@ -155,7 +157,7 @@ class InfViT(_PatchTokens):
         if depth < 1 or num_classes < 1:
             raise ValueError(f'depth and num_classes must be at least 1, got {depth} and '
                              f'{num_classes}')
-        self.pool = one_of('pool', pool, ['token', 'mean'])
+        self.pool = one_of('pool', pool, _READS)
         if not 0 <= drop_path < 1:
             raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
         rates = [drop_path*i/max(depth - 1, 1) for i in range(depth)]
@@ -182,9 +184,8 @@ class InfViT(_PatchTokens):
         return self.norm(x)
 
     def forward(self, images:Tensor # (B, in_chans, height, width)
-               )->Tensor: # (B, num_classes) logits
-        x = self.forward_features(images)
-        return self.head(self.pre_logits(x[:, 0] if self.pool == 'token' else x[:, 1:].mean(1)))
+               )->Tensor: # (B, num_classes) logits; (B, patches, num_classes) where `pool='each'`
+        return self.head(self.pre_logits(_READS[self.pool](self.forward_features(images))))
 
     def set_grad_checkpointing(self, enable:bool=True # Whether blocks forget what they computed
                               )->None:

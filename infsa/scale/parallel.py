@@ -21,6 +21,7 @@ from joblib import wrap_non_picklable_objects
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..command import one_of
 from ..operators.inputs import widen
 from .stream import _Positions
 from ..models.vit import InfViT
@@ -158,6 +159,7 @@ def _check_linear(model):
     for v in {b.attn.variant for b in model.blocks} - {'linear'}:
         raise ValueError("model must be of variant 'linear', whose layers need only sums over "
                          f'the tokens of other processes; got {v!r}')
+    one_of("model's pool", model.pool, ['token', 'mean'])
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #faf325ff
 class SequenceParallel(nn.Module):

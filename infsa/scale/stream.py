@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..command import show_progress, whole_file
+from ..command import one_of, show_progress, whole_file
 from ..models.attention import InfSAttention
 from ..operators.absorbed import absorbed_key, absorbed_value, key_weights
 from ..operators.energies import query_energies
@@ -169,6 +169,7 @@ def _check_variant(model):
                              f"tokens; block {i+1} has {b.attn.variant!r}, which needs all tokens "
                              "at once: call the model itself on a smaller image, or train one "
                              "with variant='linear'")
+    one_of("model's pool", model.pool, ['token', 'mean'])
 
 # %% ../../nbs/8_scale/80_stream.ipynb #25c2d982
 def _check_image(model, image):

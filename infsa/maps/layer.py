@@ -27,6 +27,7 @@ class LayerInputs(NamedTuple):
     q: Tensor # (B, H, N, D) queries, that of the class token first
     k: Tensor # (B, H, N, D) keys
     rho: float|Tensor|None=None # Discount per hop in (0, 1), a float or (H,); None: has none
+    norm: str='frobenius' # What its graph is divided by, a key of `NORMS`
 
 # %% ../../nbs/5_maps/51_layer.ipynb #c04de9d1
 def _roles(layer, direction):
@@ -37,7 +38,7 @@ def _roles(layer, direction):
 def _ones(layer): return layer.q.new_ones(*layer.q.shape[:3], 1)
 
 def _hop(layer, x, direction='received'):
-    return 2*pure_infsa(*_roles(layer, direction), x, 0.5)  # (B, H, N, 1) to the same
+    return 2*pure_infsa(*_roles(layer, direction), x, 0.5, norm=layer.norm)  # (B, H, N, 1) to the same
 
 def graph_received(layer:LayerInputs # Of variant "pure" or "multihop"
                   )->Tensor: # (B, H, N)
@@ -85,7 +86,8 @@ def kernel_centrality(layer:LayerInputs, # Of variant "kernel"
                      )->Tensor: # (B, H, N)
     "Katz centrality of the graph of features, exact and in linear time."
     _rho(layer)
-    return kernel_infsa(*_roles(layer, direction), _ones(layer), layer.rho).squeeze(-1)
+    out = kernel_infsa(*_roles(layer, direction), _ones(layer), layer.rho, norm=layer.norm)
+    return out.squeeze(-1)
 
 # %% ../../nbs/5_maps/51_layer.ipynb #2eba6bcc
 def graph_perron(layer:LayerInputs, # Of variant "pure" or "multihop"

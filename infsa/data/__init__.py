@@ -9,4 +9,5 @@ __all__, __getattr__, __dir__ = lazy_names(
     loaders='IMAGENET_MEAN IMAGENET_STD ImageDataset normalize eval_transform imagenet_dls '
             'show_batch',
     mini='MINI_WNIDS MINI_NAMES data_root mini_imagenet',
-    pixels='read_pixels open_image')
+    pixels='read_pixels open_image',
+    tasks='TASKS Task Chains Recall Counting create_task task_dls')

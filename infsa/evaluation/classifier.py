@@ -23,7 +23,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from ..data.loaders import IMAGENET_MEAN, IMAGENET_STD, eval_transform, normalize
 from ..command import one_of, reason
-from ..models.vit import create_model, list_models
+from ..models.vit import create_model, model_parts
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #c9c0c0db
 @dataclass(repr=False)
@@ -135,7 +135,7 @@ def _made_for(state, positions, patches):
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #05582f73
 def _infvit(name, num_classes, img_size, state, file, meta):
     "An InfViT, and what its images and classes are."
-    one_of('model', name, list_models())
+    model_parts(name)
     size = _made_for(state, 'pos_embed', 'patch_embed.weight') or img_size
     given = meta.get('overrides', dict(img_size=size) if size else {})
     model, n = _filled(lambda n: create_model(name, **{**given, 'num_classes': n}), name,

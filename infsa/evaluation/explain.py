@@ -146,7 +146,7 @@ def _plan(clf, kind, layers, heads):
     """The map to draw and the reason if there is none; raises `ValueError` for what was asked for
     and cannot be."""
     try:
-        usual = map_names(clf.model)[0]
+        usual = map_names(clf.model, layers)[0]
         device = next(clf.model.parameters()).device
         check_tokens(clf.model, torch.zeros(1, 3, clf.img_size, clf.img_size, device=device))
     except ValueError as e:

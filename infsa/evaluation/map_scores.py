@@ -60,14 +60,15 @@ def _on_show(clf, image, kinds, layers):
     """(names of maps, numbers of layers, grid of patches) of a model; no names, and a warning,
     where it has nothing to show."""
     wanted = [kinds] if isinstance(kinds, str) else kinds
-    names, grid = ([],
+    names, depth, grid = ([], 0,
                    (min((n for n in range(1, clf.img_size + 1) if clf.img_size % n == 0),
                         key=lambda n: abs(n - 14)),)*2)
     try:
         depth, grid = len(attention_layers(clf.model)), patch_grid(clf.model, image)[0]
-        names = map_names(clf.model)
+        names = map_names(clf.model, layers)
     except ValueError as e:
         if wanted is not None: raise
+        if depth: layer_numbers(layers, depth)  # raises where they are not there
         warnings.warn(f'{clf.name}: only controls are scored: {e}')
     if any(clf.img_size % n for n in grid):
         raise ValueError(f'img_size {clf.img_size} of {clf.name} must be a multiple of its '

@@ -5,5 +5,6 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     attention='VARIANTS UNDISCOUNTED LOWEST EDGE softmax_attention identity_attention '
               'InfSAttention',
-    vit='SIZES DropPath Block resize_matrix InfViT list_models create_model',
+    vit='SIZES DropPath Block resize_matrix InfViT list_models model_parts '
+        'create_model',
     weights='save_model load_model')

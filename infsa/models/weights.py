@@ -9,9 +9,19 @@ __all__ = ['save_model', 'load_model']
 import json
 from pathlib import Path
 
-from .vit import create_model
-
+import torch
 from torch import nn
+
+from .vit import InfViT, create_model
+
+# %% ../../nbs/3_models/32_weights.ipynb #152af9f0
+def _check_name(model, name, overrides):
+    "Raises where `name` and `overrides` make other blocks than `model` has."
+    with torch.device('meta'): described = create_model(name, **overrides)
+    for i, (has, said) in enumerate(zip(model.blocks, described.blocks), 1):
+        if (has := has.attn.variant) != (said := said.attn.variant):
+            raise ValueError(f'model: block {i} is of variant {has!r}, and {name} with overrides '
+                             f'{overrides} makes {said!r}; pass variant=[...], one for each block')
 
 # %% ../../nbs/3_models/32_weights.ipynb #ff7338d2
 def save_model(model:nn.Module, # From `create_model`
@@ -21,7 +31,9 @@ def save_model(model:nn.Module, # From `create_model`
                names=None, # What people call them; `vocab` if None
                **overrides # Arguments given to `create_model`
               ):
-    "Write the weights with all that is needed to make the model again."
+    """Write the weights with all that is needed to make the model again; raises `ValueError` where
+    an `InfViT` has blocks of another variant than it would get."""
+    if isinstance(model, InfViT): _check_name(model, name, overrides)
     from safetensors.torch import save_file
     meta = dict(model=name, overrides=overrides, vocab=list(vocab), names=list(names or vocab))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file,

@@ -156,9 +156,10 @@ def _same_coins(model, group, device):
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #fcf37d5b
 def _check_linear(model):
-    for v in {b.attn.variant for b in model.blocks} - {'linear'}:
-        raise ValueError("model must be of variant 'linear', whose layers need only sums over "
-                         f'the tokens of other processes; got {v!r}')
+    for i, b in enumerate(model.blocks, 1):
+        if b.attn.variant != 'linear':
+            raise ValueError("model must be of variant 'linear', whose layers need only sums over "
+                             f'the tokens of other processes; block {i} has {b.attn.variant!r}')
     one_of("model's pool", model.pool, ['token', 'mean'])
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #faf325ff

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, reason,
                            run_folder, whole_file, write_json)
 from ..plotting import png_bytes
-from ..models.vit import create_model, list_models
+from ..models.vit import create_model, list_models, model_parts
 from ..models.weights import save_model
 from ..data.augment import train_transform
 from ..data.loaders import imagenet_dls, mini_imagenet
@@ -138,7 +138,7 @@ def _prepare(data, model, recipe, seed, device, num_workers, skip_bad, progress,
 
 # %% ../../nbs/6_training/61_run.ipynb #a725347c
 def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
-          model:str='infvit_mini_linear', # One of `list_models()`
+          model:str='infvit_mini_linear', # As `create_model` takes it
           recipe:Recipe|None=None, # Settings; None: "mini" for mini models, else "deit"
           out=None, # Folder of the run; None: the next free one below `runs/`
           seed:int=42, # Of weights, order and augmentation
@@ -152,7 +152,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     """Train a model and leave config, history, weights, pictures and summary in a folder.
 
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
-    one_of('model', model, list_models())
+    model_parts(model)
     recipe = recipe or RECIPES['mini' if '_mini_' in model else 'deit']
     model_args = model_args or {}
     _check(model, model_args, recipe, seed, device)
@@ -186,7 +186,8 @@ def _parser():
     p = OneLineParser('infsa_train', 'Train an InfViT and draw what it learned.', _EXAMPLES)
     p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
     p.add_argument('--model', default='infvit_mini_linear',
-                   help='one of ' + ', '.join(list_models()))
+                   help='one of ' + ', '.join(list_models()) + '; variants joined by - are those '
+                   'of each block')
     p.add_argument('--set', dest='model_args', action='append', default=[], metavar='NAME=VALUE',
                    type=_setting, help='argument of InfViT, such as depth=6; may be repeated')
     p.add_argument('--out', help='run folder; default the next free one below runs/')

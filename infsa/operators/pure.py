@@ -17,7 +17,7 @@ from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
                                     edge_mask, needs_algebra, no_autocast, one_by_one, widen,
                                     zero_padding)
 from ..theory.graph import token_graph
-from ..theory.norms import NORMS, naive_norm
+from ..theory.norms import NORMS, naive_norm, spectral_parts
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6388525d
 def naive_pure_infsa(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, eps=1e-6,
@@ -112,58 +112,71 @@ def _edges(q, k, attn_mask, is_causal, g, r, c, buffer):
     return A.tril_(r.start - c.start) if is_causal else A
 
 # %% ../../nbs/2_operators/21_pure.ipynb #ac2b4474
-def _measured(rows, cols, is_causal, schur):
-    """Squares of norms, (G, N or 1); then the largest row and column sum and their places, (G, 2),
-    or (G, 0) where `rows` holds squares."""
-    if not schur:
-        return (rows.cumsum(1) if is_causal else rows.sum(1, keepdim=True)), cols, cols.long()
-    tops, at = (torch.stack(o, 1) for o in zip(*(s.max(1) for s in (rows, cols))))
-    return tops.prod(1, keepdim=True), tops, at
+def _schur_parts(rows, cols):
+    """Square of Schur's norm, (G, 1), and factors (G, N, 2) and (G, M, 2), whose product is the
+    slope of the norm along every edge."""
+    (top, i), (left, j) = (s.max(1, keepdim=True) for s in (rows, cols))
+    half = (top*left).sqrt()/2
+    def at(s, place, size): # half / size in one place
+        return torch.zeros_like(s).scatter_(1, place, half/size.where(size > 0, 1))
+    return (top*left, torch.stack([at(rows, i, top), torch.ones_like(rows)], -1),
+            torch.stack([torch.ones_like(cols), at(cols, j, left)], -1))
 
+def _spectral_parts(q, k, attn_mask, buffer):
+    "The same for the spectral norm, with factors (G, N, 1) and (G, M, 1), by sweeps over tiles."
+    tiles = list(_tiles(q, k, False))
+    def sweep(x, length, transpose):
+        total = x.new_zeros(len(x), length, 1)
+        for g,r,c in tiles:
+            A = _edges(q, k, attn_mask, False, g, r, c, buffer)
+            if transpose: _add_product(total[g, c], A.mT, x[g, r])
+            else: _add_product(total[g, r], A, x[g, c])
+        return total
+    bound, u, v = spectral_parts(lambda x: sweep(x, q.shape[1], False),
+                                 lambda y: sweep(y, k.shape[1], True), torch.ones_like(k[..., :1]))
+    return bound.squeeze(-1).double().square(), u, v
+
+# %% ../../nbs/2_operators/21_pure.ipynb #c7bff040
 def _hop(q, k, v, rho, attn_mask, is_causal, eps, norm='frobenius'):
     """Output (G, N, Dv) and norms (G, N or 1) for heads of all images in one axis; `rho` is (G,).
-    Then the largest row and column sum and their places, (G, 2) for Schur's norm, else (G, 0)."""
-    G, N, D = q.shape
-    out, buffer, schur = v.new_zeros(G, N, v.shape[2]), _buffer(q, k), norm == 'schur'
-    rows, cols = (v.new_zeros(G, n, dtype=torch.float64) for n in (N, k.shape[1]*schur))
+    Then two factors of the norm's slope along the edges, empty for Frobenius' norm."""
+    (G, N, D), M = q.shape, k.shape[1]
+    out, buffer = v.new_zeros(G, N, v.shape[2]), _buffer(q, k)
+    rows, cols = (v.new_zeros(G, n, dtype=torch.float64) for n in (N, M))
     for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, buffer)
-        if schur:
+        if norm == 'frobenius':
+            rows[g, r] += torch.linalg.vector_norm(A, dim=-1).double().square()
+        elif norm == 'schur':
             rows[g, r] += A.sum(-1)
             cols[g, c] += A.sum(-2)
-        else: rows[g, r] += torch.linalg.vector_norm(A, dim=-1).double().square()
         _add_product(out[g, r], A, v[g, c])
-    square, tops, at = _measured(rows, cols, is_causal, schur)
+    if norm == 'schur': square, *factors = _schur_parts(rows, cols)
+    elif norm == 'spectral': square, *factors = _spectral_parts(q, k, attn_mask, buffer)
+    else:
+        square = rows.cumsum(1) if is_causal else rows.sum(1, keepdim=True)
+        factors = v.new_empty(G, N, 0), v.new_empty(G, M, 0)
     size = (square.sqrt() / D).to(v.dtype)
-    return out.mul_((rho[:, None] / (size + eps) / D).unsqueeze(-1)), size, tops, at
+    out.mul_((rho[:, None] / (size + eps) / D).unsqueeze(-1))
+    return out, size, *(f.to(v.dtype) for f in factors)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #9a6d5e96
-def _slopes(share, size, tops, at, N, M, D, is_causal, eps):
-    """What the norm adds to the gradient of every edge: a factor of the edge, (G, N, 1), or for
-    Schur's norm a number for each row and each column, (G, N, 1) and (G, 1, M)."""
-    slope = (-share / (size + eps) / size.where(size > 0, 1)).where(size > 0, 0)
-    if is_causal: slope = slope.flip(1).cumsum(1).flip(1)
-    else: slope = slope.sum(1, keepdim=True)
-    if not tops.shape[1]: return (slope / D**2).expand(-1, N).unsqueeze(-1), None
-    pull = slope * size.square() / 2 / tops.to(size).where(tops > 0, 1)  # (G, 2)
-    row, col = (pull.new_zeros(len(at), n).scatter_(1, at[:, i:i+1], pull[:, i:i+1])
-                for i, n in enumerate((N, M)))
-    return row.unsqueeze(-1), col.unsqueeze(1)
-
-def _hop_backward(dO, q, k, v, rho, attn_mask, out, size, tops, at, is_causal, eps,
-                  norm='frobenius'):
+def _hop_backward(dO, q, k, v, rho, attn_mask, out, size, left, right, is_causal, eps):
     "Gradients of `_hop` for q, k, v and rho."
     dq, dk, dv = (torch.zeros_like(t, memory_format=torch.contiguous_format) for t in (q, k, v))
-    (_, N, D), M, share = q.shape, k.shape[1], (dO * out).sum(-1)  # (G, N)
-    row, col = _slopes(share, size, tops, at, N, M, D, is_causal, eps)
-    dO = dO * (rho[:, None] / (size + eps) / D).unsqueeze(-1)
+    D, share, plain = q.shape[2], (dO * out).sum(-1), left.shape[2] == 0  # (G, N)
+    slope = -share / (size + eps)
+    if plain: slope = (slope / size.where(size > 0, 1)).where(size > 0, 0) / D
+    slope = slope.flip(1).cumsum(1).flip(1) if is_causal else slope.sum(1, keepdim=True)
+    slope = (slope / D).expand(share.shape).unsqueeze(-1)
+    dO, left = dO * (rho[:, None] / (size + eps) / D).unsqueeze(-1), left * slope
     edges, grads = _buffer(q, k), _buffer(q, k)
     for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, edges)
         _add_product(dv[g, c], A.mT, dO[g, r])
         dA = torch.bmm(dO[g, r], v[g, c].mT, out=grads[:A.numel()].view(A.shape))
-        if col is None: dA.addcmul_(A, row[g, r])
-        else: dA.add_(row[g, r]).add_(col[g, :, c])
+        if plain: dA.addcmul_(A, slope[g, r])
+        else: _add_product(dA, left[g, r], right[g, c].mT)
         dA.masked_fill_(A == 0, 0)
         _add_product(dq[g, r], dA, k[g, c])
         _add_product(dk[g, c], dA.mT, q[g, r])
@@ -181,19 +194,19 @@ _hop_op = torch.library.custom_op('infsa::pure_hop', _hop_heads, mutates_args=()
 
 @_hop_op.register_fake
 def _(q, k, v, rho, attn_mask, is_causal, eps, norm):
-    heads, peaks = q.shape[:2], 2*(norm == 'schur')
+    rank = dict(frobenius=0, schur=2, spectral=1)[norm]
     return (v.new_empty(*q.shape[:3], v.shape[3]),
-            v.new_empty(*heads, q.shape[2] if is_causal else 1),
-            *(v.new_empty(*heads, peaks, dtype=t) for t in (torch.float64, torch.int64)))
+            v.new_empty(*q.shape[:2], q.shape[2] if is_causal else 1),
+            *(v.new_empty(*t.shape[:3], rank) for t in (q, k)))
 
 # %% ../../nbs/2_operators/21_pure.ipynb #a76ebb9f
 @torch.library.custom_op('infsa::pure_hop_backward', mutates_args=())
 def _hop_backward_op(dO:Tensor, q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None,
-                     out:Tensor, size:Tensor, tops:Tensor, at:Tensor, is_causal:bool, eps:float,
+                     out:Tensor, size:Tensor, left:Tensor, right:Tensor, is_causal:bool, eps:float,
                      norm:str)->tuple[Tensor, Tensor, Tensor, Tensor]:
     "`_hop_backward` for the shapes of `_hop_op`."
     flat, results = ([t.flatten(0, 1) for t in o] for o in ((dO, q, k, v, rho),
-                                                            (out, size, tops, at)))
+                                                            (out, size, left, right)))
     *grads, drho = _hop_backward(*flat, attn_mask, *results, is_causal, eps)
     return *(g.unflatten(0, q.shape[:2]) for g in grads), drho.view(rho.shape)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Task', 'Mazes', 'Maze']
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #0c01a076
+# %% ../../nbs/4_data/45a_mazes.ipynb #989681cb
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from torch.nn.functional import pad
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #0fc6ea1c
+# %% ../../nbs/4_data/45a_mazes.ipynb #e9983934
 def _random_source(seed):
     """A generator for every seed, an integer from zero on or a tuple of such: 7 and (7,) are one
     seed, (7,) and (7, 0) are two. torch reads the 32 bits to which numpy mixes them."""
@@ -34,7 +34,7 @@ def _at_least(low, **values):
         if value != int(value) or value < low:
             raise ValueError(f'{name} must be a whole number of at least {low}, got {value}')
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #6eb689a0
+# %% ../../nbs/4_data/45a_mazes.ipynb #2684c3b2
 class Task:
     """What `InfViT` has to know of a task: `img_size`, `patch_size`, `in_chans`, `num_classes` and
     `pool`; and samples."""
@@ -53,7 +53,7 @@ class Task:
         _at_least(1, n=n)
         return self._draw(n, _random_source(seed))
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #e323e95a
+# %% ../../nbs/4_data/45a_mazes.ipynb #7ddbab24
 def _links(grid):
     "Pairs of cells that touch, first side by side, then one above the other: (links, 2)."
     cell = np.arange(grid**2).reshape(grid, grid)
@@ -81,7 +81,7 @@ def _trees(grid, n, source):
     is_open[_link_of(grid, tree.row, tree.col)] = True
     return is_open
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #5a9b3138
+# %% ../../nbs/4_data/45a_mazes.ipynb #955d5bf5
 def _beyond(grid, trees):
     "How many cells lose the first cell if a link of the tree is closed: (n, links), 0 for walls."
     size, found = np.ones(len(trees)*grid**2, int), np.zeros(trees.shape, int)
@@ -103,16 +103,12 @@ def _pick(allowed, source):
     rank = torch.randint(2**40, many.shape, generator=source).numpy() % many
     return np.flatnonzero(allowed)[many.cumsum() - many + rank] % allowed.shape[1]
 
-def _openings(grid, is_open):
-    "Open links of each cell: (n, cells)."
-    return is_open.astype(np.float32) @ np.eye(grid**2, dtype=np.float32)[_links(grid)].sum(1)
-
 def _parts(grid, is_open):
     "Number of the part to which a cell belongs: (n, cells)."
     graph = _graph(grid, is_open)
     return connected_components(graph, directed=False)[1].reshape(-1, grid**2)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #1ed4f688
+# %% ../../nbs/4_data/45a_mazes.ipynb #b93bddf5
 def _blocks(grid):
     """All blocks of 2 by 2 cells: their corners (blocks, 4), and their links (blocks, 2, 2), first
     the upright pair, then the level pair."""
@@ -132,13 +128,12 @@ def _cut(grid, n, source):
     np.put_along_axis(trees, _pick(fit, source)[:, None], False, 1)
     return trees
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #0615ee18
+# %% ../../nbs/4_data/45a_mazes.ipynb #fa453bf1
 def _quarters(grid, is_open, source):
     """Of mazes in two parts those with a block that can turn, without its links: open links, the
     block, and the corner of it that each cell hangs on."""
     (corners, pairs), part = _blocks(grid), _parts(grid, is_open)
     turns = is_open[:, pairs].all(-1).any(-1) & (part[:, corners[:, 0]] != part[:, corners[:, 3]])
-    turns &= (_openings(grid, is_open)[:, corners] > 1).all(-1) # each leads out of the block
     fit = turns.any(1)
     is_open, block = is_open[fit], _pick(turns[fit], source)
     np.put_along_axis(is_open, pairs[block].reshape(-1, 4), False, 1)
@@ -149,7 +144,7 @@ def _quarters(grid, is_open, source):
     fit = _large(size[:, [0, 1, 0, 2]] + size[:, [2, 3, 1, 3]], grid).all(1)
     return is_open[fit], block[fit], home[fit]
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #4b16066e
+# %% ../../nbs/4_data/45a_mazes.ipynb #6025985b
 def _steps(grid, is_open, block):
     "Steps from each cell to the corner of the block that it hangs on: (n, cells)."
     start = _blocks(grid)[0][block] + np.arange(len(block))[:, None]*grid**2
@@ -159,16 +154,18 @@ def _steps(grid, is_open, block):
 
 _PARTNERS = np.array([[0, 1], [2, 3], [0, 2], [1, 3]]) # corners of the level and upright pairs
 
-def _mark(home, far, source):
-    """Two cells of each maze, from quarters that a pair of links joins: the marks, the length of
-    the way, and whether the pair is upright."""
-    outside = (home[:, None] == np.arange(4)[:, None]) & (far[:, None] > 0)
-    four = _pick(outside.reshape(-1, home.shape[1]), source).reshape(-1, 4)
+def _mark(home, far, most, least, source):
+    """A cell of each quarter, from `least` to `most` (mazes, 1) steps from the block, and two of
+    them as marks, whose quarters a pair of links joins: the marks, the length of the way, and
+    whether the pair is upright."""
+    quarter = home[:, None] == np.arange(4)[:, None]
+    free = quarter & ((least <= far) & (far <= most))[:, None]
+    four = _pick(free.reshape(-1, home.shape[1]), source).reshape(-1, 4)
     chosen = torch.randint(4, (len(four),), generator=source).numpy()
     marks = np.take_along_axis(four, _PARTNERS[chosen], 1)
     return marks, 1 + np.take_along_axis(far, marks, 1).sum(1), chosen > 1
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #3a008d86
+# %% ../../nbs/4_data/45a_mazes.ipynb #66be8659
 class Mazes(NamedTuple):
     "Mazes as numbers; a way joins two marks in `is_open` or in `turned`, never in both."
     is_open:np.ndarray # (n, links) bool, which links have no wall
@@ -177,16 +174,20 @@ class Mazes(NamedTuple):
     level:np.ndarray # (n,) steps from mark to mark where they are joined
     joined:np.ndarray # (n,) bool, whether a way joins them in `is_open`
 
-def _round(grid, tries, source):
+def _round(task, tries, source):
     "The mazes that come of `tries` trees."
-    is_open, block, home = _quarters(grid, _cut(grid, tries, source), source)
-    marks, level, upright = _mark(home, _steps(grid, is_open, block), source)
-    both, pairs = np.stack([is_open]*2), _blocks(grid)[1][block]
+    is_open, block, home = _quarters(task.grid, _cut(task.grid, tries, source), source)
+    far = _steps(task.grid, is_open, block)
+    deep = np.stack([((home == i) & (far >= task.nearest)).any(1) for i in range(4)]).all(0)
+    is_open, block, home, far = is_open[deep], block[deep], home[deep], far[deep]
+    most = torch.randint(task.nearest, task.farthest + 1, (len(far), 1), generator=source).numpy()
+    marks, level, upright = _mark(home, far, most, task.nearest, source)
+    both, pairs = np.stack([is_open]*2), _blocks(task.grid)[1][block]
     for i in range(2): np.put_along_axis(both[i], pairs[:, 1 - i], True, 1)
     now, n = torch.randint(2, upright.shape, generator=source).numpy(), np.arange(len(upright))
     return Mazes(both[now, n], both[1 - now, n], marks, level, now == upright)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #334bf079
+# %% ../../nbs/4_data/45a_mazes.ipynb #af41c101
 def _picture(grid, is_open, marks):
     "Mazes at 4 pixels a cell, white on black with red marks: (n, 3, 4 grid, 4 grid)."
     n, k = len(marks), grid*(grid - 1)
@@ -201,7 +202,7 @@ def _picture(grid, is_open, marks):
     x[torch.arange(n).repeat_interleave(2), 1:, row, 1:3, column, 1:3] = -1
     return x.view(n, 3, 4*grid, 4*grid)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #d00802cc
+# %% ../../nbs/4_data/45a_mazes.ipynb #d3764512
 @dataclass
 class Maze(Task):
     """A maze in two parts and two marks: does a way join them? `y` is 1 for joined, `level` the
@@ -211,11 +212,17 @@ class Maze(Task):
     maze where it does not fill the image."""
     grid:int = 6 # Cells a side, 6 to 12
     img_size:int = 32 # Pixels a side
+    nearest:int = 0 # Fewest steps from a mark to the block that turns, 0 to 4
+    farthest:int|None = None # Most steps, 1.5 `grid` if None: `level` is 2 `farthest` + 1 at most
     in_chans, num_classes, pool = 3, 2, 'mean'
 
     def __post_init__(self):
+        if self.farthest is None: self.farthest = 3*self.grid//2
         _at_least(6, grid=self.grid)
-        if self.grid > 12: raise ValueError(f'grid must be 12 at most, got {self.grid}')
+        _at_least(0, nearest=self.nearest)
+        _at_least(self.nearest, farthest=self.farthest)
+        for name, value, most in ('grid', self.grid, 12), ('nearest', self.nearest, 4):
+            if value > most: raise ValueError(f'{name} must be {most} at most, got {value}')
         size = self.img_size
         fit = [p for p in range(4, size//self.grid + 1, 4) if size % p == 0]
         if not fit:
@@ -233,7 +240,7 @@ class Maze(Task):
 
     def _make(self, n, source):
         found, tries = [], min(max(64, 3*n), 4096)
-        while sum(len(o.level) for o in found) < n: found.append(_round(self.grid, tries, source))
+        while sum(len(o.level) for o in found) < n: found.append(_round(self, tries, source))
         return Mazes(*(np.concatenate(o)[:n] for o in zip(*found)))
 
     def _draw(self, n, source):

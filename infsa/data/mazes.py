@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Task', 'Mazes', 'Maze']
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #989681cb
+# %% ../../nbs/4_data/45a_mazes.ipynb #1e58d056
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from torch.nn.functional import pad
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #e9983934
+# %% ../../nbs/4_data/45a_mazes.ipynb #452d54bd
 def _random_source(seed):
     """A generator for every seed, an integer from zero on or a tuple of such: 7 and (7,) are one
     seed, (7,) and (7, 0) are two. torch reads the 32 bits to which numpy mixes them."""
@@ -34,7 +34,7 @@ def _at_least(low, **values):
         if value != int(value) or value < low:
             raise ValueError(f'{name} must be a whole number of at least {low}, got {value}')
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #2684c3b2
+# %% ../../nbs/4_data/45a_mazes.ipynb #4a274b24
 class Task:
     """What `InfViT` has to know of a task: `img_size`, `patch_size`, `in_chans`, `num_classes` and
     `pool`; and samples."""
@@ -53,7 +53,7 @@ class Task:
         _at_least(1, n=n)
         return self._draw(n, _random_source(seed))
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #7ddbab24
+# %% ../../nbs/4_data/45a_mazes.ipynb #d6485fed
 def _links(grid):
     "Pairs of cells that touch, first side by side, then one above the other: (links, 2)."
     cell = np.arange(grid**2).reshape(grid, grid)
@@ -67,6 +67,7 @@ def _graph(grid, is_open, weight=None):
     ends = _links(grid)[link].T + maze*grid**2
     return coo_array((weight, ends), shape=(len(is_open)*grid**2,)*2).tocsr()
 
+# %% ../../nbs/4_data/45a_mazes.ipynb #69605ebc
 def _link_of(grid, a, b):
     "Numbers of the links between cells a and b, counted over all mazes."
     links, number = _links(grid), np.zeros((grid**2, grid**2), int)
@@ -81,7 +82,19 @@ def _trees(grid, n, source):
     is_open[_link_of(grid, tree.row, tree.col)] = True
     return is_open
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #955d5bf5
+# %% ../../nbs/4_data/45a_mazes.ipynb #62423b2c
+def _pick(allowed, source):
+    "Index of a True in every row of `allowed`, all equally likely."
+    many = allowed.sum(1)
+    rank = torch.randint(2**40, many.shape, generator=source).numpy() % many
+    return np.flatnonzero(allowed)[many.cumsum() - many + rank] % allowed.shape[1]
+
+def _parts(grid, is_open):
+    "Number of the part to which a cell belongs: (n, cells)."
+    graph = _graph(grid, is_open)
+    return connected_components(graph, directed=False)[1].reshape(-1, grid**2)
+
+# %% ../../nbs/4_data/45a_mazes.ipynb #25310e56
 def _beyond(grid, trees):
     "How many cells lose the first cell if a link of the tree is closed: (n, links), 0 for walls."
     size, found = np.ones(len(trees)*grid**2, int), np.zeros(trees.shape, int)
@@ -97,18 +110,17 @@ def _large(cells, grid):
     "Whether a part of `cells` cells has 8 of 36."
     return 36*cells >= 8*grid**2
 
-def _pick(allowed, source):
-    "Index of a True in every row of `allowed`, all equally likely."
-    many = allowed.sum(1)
-    rank = torch.randint(2**40, many.shape, generator=source).numpy() % many
-    return np.flatnonzero(allowed)[many.cumsum() - many + rank] % allowed.shape[1]
+# %% ../../nbs/4_data/45a_mazes.ipynb #3f934269
+def _cut(grid, n, source):
+    "Of `n` trees those that can be cut in two large parts, cut: open links (mazes, links)."
+    trees = _trees(grid, n, source)
+    beyond = _beyond(grid, trees)
+    fit = trees & _large(beyond, grid) & _large(grid**2 - beyond, grid)
+    trees, fit = trees[fit.any(1)], fit[fit.any(1)]
+    np.put_along_axis(trees, _pick(fit, source)[:, None], False, 1)
+    return trees
 
-def _parts(grid, is_open):
-    "Number of the part to which a cell belongs: (n, cells)."
-    graph = _graph(grid, is_open)
-    return connected_components(graph, directed=False)[1].reshape(-1, grid**2)
-
-# %% ../../nbs/4_data/45a_mazes.ipynb #b93bddf5
+# %% ../../nbs/4_data/45a_mazes.ipynb #608645fa
 def _blocks(grid):
     """All blocks of 2 by 2 cells: their corners (blocks, 4), and their links (blocks, 2, 2), first
     the upright pair, then the level pair."""
@@ -119,16 +131,7 @@ def _blocks(grid):
     pairs = [upright[:, :-1], upright[:, 1:], level[:-1], level[1:]]
     return np.stack(corners, -1).reshape(-1, 4), np.stack(pairs, -1).reshape(-1, 2, 2)
 
-def _cut(grid, n, source):
-    "Of `n` trees those that can be cut in two large parts, cut: open links (mazes, links)."
-    trees = _trees(grid, n, source)
-    beyond = _beyond(grid, trees)
-    fit = trees & _large(beyond, grid) & _large(grid**2 - beyond, grid)
-    trees, fit = trees[fit.any(1)], fit[fit.any(1)]
-    np.put_along_axis(trees, _pick(fit, source)[:, None], False, 1)
-    return trees
-
-# %% ../../nbs/4_data/45a_mazes.ipynb #fa453bf1
+# %% ../../nbs/4_data/45a_mazes.ipynb #8879c6f5
 def _quarters(grid, is_open, source):
     """Of mazes in two parts those with a block that can turn, without its links: open links, the
     block, and the corner of it that each cell hangs on."""
@@ -144,7 +147,7 @@ def _quarters(grid, is_open, source):
     fit = _large(size[:, [0, 1, 0, 2]] + size[:, [2, 3, 1, 3]], grid).all(1)
     return is_open[fit], block[fit], home[fit]
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #6025985b
+# %% ../../nbs/4_data/45a_mazes.ipynb #089f5d45
 def _steps(grid, is_open, block):
     "Steps from each cell to the corner of the block that it hangs on: (n, cells)."
     start = _blocks(grid)[0][block] + np.arange(len(block))[:, None]*grid**2
@@ -165,7 +168,7 @@ def _mark(home, far, most, least, source):
     marks = np.take_along_axis(four, _PARTNERS[chosen], 1)
     return marks, 1 + np.take_along_axis(far, marks, 1).sum(1), chosen > 1
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #66be8659
+# %% ../../nbs/4_data/45a_mazes.ipynb #5352f7c8
 class Mazes(NamedTuple):
     "Mazes as numbers; a way joins two marks in `is_open` or in `turned`, never in both."
     is_open:np.ndarray # (n, links) bool, which links have no wall
@@ -187,7 +190,7 @@ def _round(task, tries, source):
     now, n = torch.randint(2, upright.shape, generator=source).numpy(), np.arange(len(upright))
     return Mazes(both[now, n], both[1 - now, n], marks, level, now == upright)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #af41c101
+# %% ../../nbs/4_data/45a_mazes.ipynb #bd13e0a7
 def _picture(grid, is_open, marks):
     "Mazes at 4 pixels a cell, white on black with red marks: (n, 3, 4 grid, 4 grid)."
     n, k = len(marks), grid*(grid - 1)
@@ -202,7 +205,7 @@ def _picture(grid, is_open, marks):
     x[torch.arange(n).repeat_interleave(2), 1:, row, 1:3, column, 1:3] = -1
     return x.view(n, 3, 4*grid, 4*grid)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #d3764512
+# %% ../../nbs/4_data/45a_mazes.ipynb #08c2e5ef
 @dataclass
 class Maze(Task):
     """A maze in two parts and two marks: does a way join them? `y` is 1 for joined, `level` the

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Task', 'Mazes', 'Maze']
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #8b26673c
+# %% ../../nbs/4_data/45a_mazes.ipynb #1e58d056
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from torch.nn.functional import pad
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #f699d980
+# %% ../../nbs/4_data/45a_mazes.ipynb #452d54bd
 def _random_source(seed):
     """A generator for every seed, an integer from zero on or a tuple of such: 7 and (7,) are one
     seed, (7,) and (7, 0) are two. torch reads the 32 bits to which numpy mixes them."""
@@ -34,7 +34,7 @@ def _at_least(low, **values):
         if value != int(value) or value < low:
             raise ValueError(f'{name} must be a whole number of at least {low}, got {value}')
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #0ced45bb
+# %% ../../nbs/4_data/45a_mazes.ipynb #4a274b24
 class Task:
     """What `InfViT` has to know of a task: `img_size`, `patch_size`, `in_chans`, `num_classes` and
     `pool`; and samples."""
@@ -53,7 +53,7 @@ class Task:
         _at_least(1, n=n)
         return self._draw(n, _random_source(seed))
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #7cec5839
+# %% ../../nbs/4_data/45a_mazes.ipynb #d6485fed
 def _links(grid):
     "Pairs of cells that touch, first side by side, then one above the other: (links, 2)."
     cell = np.arange(grid**2).reshape(grid, grid)
@@ -67,17 +67,22 @@ def _graph(grid, is_open, weight=None):
     ends = _links(grid)[link].T + maze*grid**2
     return coo_array((weight, ends), shape=(len(is_open)*grid**2,)*2).tocsr()
 
+# %% ../../nbs/4_data/45a_mazes.ipynb #69605ebc
+def _link_of(grid, a, b):
+    "Numbers of the links between cells a and b, counted over all mazes."
+    links, number = _links(grid), np.zeros((grid**2, grid**2), int)
+    number[tuple(links.T)] = number[tuple(links.T[::-1])] = np.arange(len(links))
+    return a//grid**2, number[a % grid**2, b % grid**2]
+
 def _trees(grid, n, source):
     "Spanning trees: links in random order, each kept if it joins two parts. (n, links)"
-    links, cells = _links(grid), grid**2
-    order = 1 + _shuffles(n, len(links), source).numpy()
+    order = 1 + _shuffles(n, len(_links(grid)), source).numpy()
     tree = minimum_spanning_tree(_graph(grid, order > 0, order)).tocoo()
-    number, is_open = np.zeros((cells, cells), int), np.zeros(order.shape, bool)
-    number[tuple(links.T)] = number[tuple(links.T[::-1])] = np.arange(len(links))
-    is_open[tree.row//cells, number[tree.row % cells, tree.col % cells]] = True
+    is_open = np.zeros(order.shape, bool)
+    is_open[_link_of(grid, tree.row, tree.col)] = True
     return is_open
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #3ba64319
+# %% ../../nbs/4_data/45a_mazes.ipynb #62423b2c
 def _pick(allowed, source):
     "Index of a True in every row of `allowed`, all equally likely."
     many = allowed.sum(1)
@@ -89,11 +94,33 @@ def _parts(grid, is_open):
     graph = _graph(grid, is_open)
     return connected_components(graph, directed=False)[1].reshape(-1, grid**2)
 
-def _large(sizes, grid):
-    "Whether the smallest part of each maze has 8 of 36 cells."
-    return 36*sizes.min(1) >= 8*grid**2
+# %% ../../nbs/4_data/45a_mazes.ipynb #25310e56
+def _beyond(grid, trees):
+    "How many cells lose the first cell if a link of the tree is closed: (n, links), 0 for walls."
+    size, found = np.ones(len(trees)*grid**2, int), np.zeros(trees.shape, int)
+    far, before, _ = dijkstra(_graph(grid, trees), directed=False, unweighted=True, min_only=True,
+                              indices=np.arange(len(trees))*grid**2, return_predecessors=True)
+    for steps in range(int(far.max()), 0, -1):
+        cells = np.flatnonzero(far == steps)
+        found[_link_of(grid, cells, before[cells])] = size[cells]
+        np.add.at(size, before[cells], size[cells])
+    return found
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #78e95f45
+def _large(cells, grid):
+    "Whether a part of `cells` cells has 8 of 36."
+    return 36*cells >= 8*grid**2
+
+# %% ../../nbs/4_data/45a_mazes.ipynb #3f934269
+def _cut(grid, n, source):
+    "Of `n` trees those that can be cut in two large parts, cut: open links (mazes, links)."
+    trees = _trees(grid, n, source)
+    beyond = _beyond(grid, trees)
+    fit = trees & _large(beyond, grid) & _large(grid**2 - beyond, grid)
+    trees, fit = trees[fit.any(1)], fit[fit.any(1)]
+    np.put_along_axis(trees, _pick(fit, source)[:, None], False, 1)
+    return trees
+
+# %% ../../nbs/4_data/45a_mazes.ipynb #608645fa
 def _blocks(grid):
     """All blocks of 2 by 2 cells: their corners (blocks, 4), and their links (blocks, 2, 2), first
     the upright pair, then the level pair."""
@@ -104,51 +131,44 @@ def _blocks(grid):
     pairs = [upright[:, :-1], upright[:, 1:], level[:-1], level[1:]]
     return np.stack(corners, -1).reshape(-1, 4), np.stack(pairs, -1).reshape(-1, 2, 2)
 
-def _quarters(grid, n, source):
-    """Of `n` trees that were cut, those with a block that can turn, without its links: open links,
-    the block, and the corner of it that each cell hangs on."""
-    is_open, (corners, pairs) = _trees(grid, n, source), _blocks(grid)
-    is_open[np.arange(n), _pick(is_open, source)] = False
-    part = _parts(grid, is_open)
-    first = (part == part[:, :1]).sum(1)
+# %% ../../nbs/4_data/45a_mazes.ipynb #8879c6f5
+def _quarters(grid, is_open, source):
+    """Of mazes in two parts those with a block that can turn, without its links: open links, the
+    block, and the corner of it that each cell hangs on."""
+    (corners, pairs), part = _blocks(grid), _parts(grid, is_open)
     turns = is_open[:, pairs].all(-1).any(-1) & (part[:, corners[:, 0]] != part[:, corners[:, 3]])
-    fit = _large(np.stack([first, grid**2 - first], 1), grid) & turns.any(1)
+    fit = turns.any(1)
     is_open, block = is_open[fit], _pick(turns[fit], source)
     np.put_along_axis(is_open, pairs[block].reshape(-1, 4), False, 1)
     part = _parts(grid, is_open)
     corner = np.take_along_axis(part, corners[block], 1)
     home = (part[..., None] == corner[:, None]).argmax(-1)
     size = (home[..., None] == np.arange(4)).sum(1)
-    fit = _large(size[:, [0, 1, 0, 2]] + size[:, [2, 3, 1, 3]], grid)
+    fit = _large(size[:, [0, 1, 0, 2]] + size[:, [2, 3, 1, 3]], grid).all(1)
     return is_open[fit], block[fit], home[fit]
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #b4dce063
+# %% ../../nbs/4_data/45a_mazes.ipynb #089f5d45
 def _steps(grid, is_open, block):
     "Steps from each cell to the corner of the block that it hangs on: (n, cells)."
     start = _blocks(grid)[0][block] + np.arange(len(block))[:, None]*grid**2
     far = dijkstra(_graph(grid, is_open), directed=False, unweighted=True, indices=start.ravel(),
                    min_only=True)
-    return far.reshape(-1, grid**2).astype(np.uint8)
+    return far.reshape(-1, grid**2).astype(int)
 
-def _mark(grid, home, far, source):
-    """Two cells for each maze, on neighbouring corners: which mazes have room for them, the marks,
-    the length of the way, and whether the upright pair is what joins them."""
-    a, b = np.triu_indices(grid**2, 1)
-    apart = np.maximum(abs(a//grid - b//grid), abs(a % grid - b % grid)) > 2
-    a, b = a[apart], b[apart]
-    home, inside = home.astype(np.uint8), far > 0
-    corners, free = home[:, a] ^ home[:, b], inside[:, a] & inside[:, b]
-    fit = ((corners == 1) & free).any(1) & ((corners == 2) & free).any(1)
-    corners, free, far = corners[fit], free[fit], far[fit]
-    kind = torch.randint(1, 3, (len(far), 1), generator=source).numpy()
-    level = (far[:, a] + far[:, b] + np.uint8(1))*((corners == kind) & free) # 0: not these
-    key = level + np.arange(len(far))[:, None]*grid**2
-    found = np.bincount(key.ravel(), minlength=len(far)*grid**2).reshape(-1, grid**2)[:, 1:] > 0
-    length = 1 + _pick(found, source)
-    pair = _pick(level == length[:, None], source)
-    return fit, np.stack([a[pair], b[pair]], 1), length, kind[:, 0] == 2
+_PARTNERS = np.array([[0, 1], [2, 3], [0, 2], [1, 3]]) # corners of the level and upright pairs
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #1bea045b
+def _mark(home, far, most, least, source):
+    """A cell of each quarter, from `least` to `most` (mazes, 1) steps from the block, and two of
+    them as marks, whose quarters a pair of links joins: the marks, the length of the way, and
+    whether the pair is upright."""
+    quarter = home[:, None] == np.arange(4)[:, None]
+    free = quarter & ((least <= far) & (far <= most))[:, None]
+    four = _pick(free.reshape(-1, home.shape[1]), source).reshape(-1, 4)
+    chosen = torch.randint(4, (len(four),), generator=source).numpy()
+    marks = np.take_along_axis(four, _PARTNERS[chosen], 1)
+    return marks, 1 + np.take_along_axis(far, marks, 1).sum(1), chosen > 1
+
+# %% ../../nbs/4_data/45a_mazes.ipynb #5352f7c8
 class Mazes(NamedTuple):
     "Mazes as numbers; a way joins two marks in `is_open` or in `turned`, never in both."
     is_open:np.ndarray # (n, links) bool, which links have no wall
@@ -157,17 +177,20 @@ class Mazes(NamedTuple):
     level:np.ndarray # (n,) steps from mark to mark where they are joined
     joined:np.ndarray # (n,) bool, whether a way joins them in `is_open`
 
-def _round(grid, tries, source):
+def _round(task, tries, source):
     "The mazes that come of `tries` trees."
-    is_open, block, home = _quarters(grid, tries, source)
-    far = _steps(grid, is_open, block)
-    fit, marks, level, upright = _mark(grid, home, far, source)
-    both, pairs = np.stack([is_open[fit]]*2), _blocks(grid)[1][block[fit]]
+    is_open, block, home = _quarters(task.grid, _cut(task.grid, tries, source), source)
+    far = _steps(task.grid, is_open, block)
+    deep = np.stack([((home == i) & (far >= task.nearest)).any(1) for i in range(4)]).all(0)
+    is_open, block, home, far = is_open[deep], block[deep], home[deep], far[deep]
+    most = torch.randint(task.nearest, task.farthest + 1, (len(far), 1), generator=source).numpy()
+    marks, level, upright = _mark(home, far, most, task.nearest, source)
+    both, pairs = np.stack([is_open]*2), _blocks(task.grid)[1][block]
     for i in range(2): np.put_along_axis(both[i], pairs[:, 1 - i], True, 1)
     now, n = torch.randint(2, upright.shape, generator=source).numpy(), np.arange(len(upright))
     return Mazes(both[now, n], both[1 - now, n], marks, level, now == upright)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #d9c63517
+# %% ../../nbs/4_data/45a_mazes.ipynb #bd13e0a7
 def _picture(grid, is_open, marks):
     "Mazes at 4 pixels a cell, white on black with red marks: (n, 3, 4 grid, 4 grid)."
     n, k = len(marks), grid*(grid - 1)
@@ -182,7 +205,7 @@ def _picture(grid, is_open, marks):
     x[torch.arange(n).repeat_interleave(2), 1:, row, 1:3, column, 1:3] = -1
     return x.view(n, 3, 4*grid, 4*grid)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #a8ef1212
+# %% ../../nbs/4_data/45a_mazes.ipynb #08c2e5ef
 @dataclass
 class Maze(Task):
     """A maze in two parts and two marks: does a way join them? `y` is 1 for joined, `level` the
@@ -192,11 +215,17 @@ class Maze(Task):
     maze where it does not fill the image."""
     grid:int = 6 # Cells a side, 6 to 12
     img_size:int = 32 # Pixels a side
+    nearest:int = 0 # Fewest steps from a mark to the block that turns, 0 to 4
+    farthest:int|None = None # Most steps, 1.5 `grid` if None: `level` is 2 `farthest` + 1 at most
     in_chans, num_classes, pool = 3, 2, 'mean'
 
     def __post_init__(self):
+        if self.farthest is None: self.farthest = 3*self.grid//2
         _at_least(6, grid=self.grid)
-        if self.grid > 12: raise ValueError(f'grid must be 12 at most, got {self.grid}')
+        _at_least(0, nearest=self.nearest)
+        _at_least(self.nearest, farthest=self.farthest)
+        for name, value, most in ('grid', self.grid, 12), ('nearest', self.nearest, 4):
+            if value > most: raise ValueError(f'{name} must be {most} at most, got {value}')
         size = self.img_size
         fit = [p for p in range(4, size//self.grid + 1, 4) if size % p == 0]
         if not fit:
@@ -210,15 +239,15 @@ class Maze(Task):
              )->Mazes: # As numbers
         "The mazes of `sample(n, seed)` before they are drawn."
         _at_least(1, n=n)
-        return self._cut(n, _random_source(seed))
+        return self._make(n, _random_source(seed))
 
-    def _cut(self, n, source):
-        found, tries = [], min(max(256, 8*n), 4096)
-        while sum(len(o.level) for o in found) < n: found.append(_round(self.grid, tries, source))
+    def _make(self, n, source):
+        found, tries = [], min(max(64, 3*n), 4096)
+        while sum(len(o.level) for o in found) < n: found.append(_round(self, tries, source))
         return Mazes(*(np.concatenate(o)[:n] for o in zip(*found)))
 
     def _draw(self, n, source):
-        found, (size, _), p = self._cut(n, source), self.img_size, self.patch_size
+        found, (size, _), p = self._make(n, source), self.img_size, self.patch_size
         x = _picture(self.grid, found.is_open, found.marks)
         x = x.repeat_interleave(p//4, 2).repeat_interleave(p//4, 3)
         first = (size//p - self.grid)//2*p

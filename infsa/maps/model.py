@@ -73,8 +73,9 @@ def _variant(attn): return getattr(attn, 'variant', 'softmax')
 
 def _inputs(attn, x):
     q, k = _queries_keys(attn, x if getattr(attn, 'batch_first', True) else x.transpose(0, 1))
-    return LayerInputs(_variant(attn), *widen(q, k), None if _variant(attn) in UNDISCOUNTED
-                       else getattr(attn, 'rho', None))
+    rho = None if _variant(attn) in UNDISCOUNTED else getattr(attn, 'rho', None)
+    routes = None if getattr(attn, 'query_routes', None) is None else widen(attn.routes)[0]
+    return LayerInputs(_variant(attn), *widen(q, k), rho, routes)
 
 def _joined(branches): # inputs of attentions side by side: their heads one behind the other
     if len(branches) == 1: return branches[0]

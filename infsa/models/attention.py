@@ -258,14 +258,15 @@ class _Routed(_Roles):
             torch.empty(shape, device=device, dtype=dtype)))
 
     @property
-    def _routes(self): return self.query_routes.unflatten(0, (self.num_heads, -1))  # (H, m, D)
+    def routes(self)->Tensor: # (H, m, D) directions by which tokens share the pooled queries
+        return self.query_routes.unflatten(0, (self.num_heads, -1))
 
     def _operator(self):
         if self.query_routes is None: return VARIANTS[self.variant]
-        return partial(_mix_routed, routes=self._routes)
+        return partial(_mix_routed, routes=self.routes)
 
     def _routed(self, x, kpm, p, need_weights):
-        shares, rows, a = routed_context(x, self.in_proj_weight, self.in_proj_bias, self._routes,
+        shares, rows, a = routed_context(x, self.in_proj_weight, self.in_proj_bias, self.routes,
                                          self.rho, self.num_heads, kpm, dropout_p=p,
                                          reduce=self.reduce)
         out = read_routes(shares, project_routes(rows, self.out_proj))
@@ -275,7 +276,7 @@ class _Routed(_Roles):
 
     def _received(self, x, kpm):
         q, k = self.project(*self._without_padding((x, x), kpm, kpm))
-        return routed_received(q, k, self._routes, kpm, kpm)
+        return routed_received(q, k, self.routes, kpm, kpm)
 
 # %% ../../nbs/3_models/30_attention.ipynb #62ef86e1
 class _Absorbing(_Routed):

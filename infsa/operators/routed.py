@@ -198,7 +198,8 @@ def _routed_context(x, energy, W, b, routes, rho, mask, eps, dropout_p, whole):
     u, c = routed_key(*whole(w.sum(1), torch.bmm(w.mT, x)), W, b, m, eps)
     a = key_weights(x, u, c, mask)
     kept = F.dropout(a, dropout_p) if dropout_p else a
-    total, acts, kept_x = whole(a.sum(1), kept.sum(1), torch.bmm(kept.mT, x))
+    sums = (a.sum(1), torch.bmm(kept.mT, x)) + ((kept.sum(1),) if dropout_p else ())
+    total, kept_x, *acts = whole(*sums)
     scale = discounts(rho, total.unflatten(1, (m, -1))[:, 0]).repeat(1, m) / (total + eps)
     shares = s.flatten(2) if mask is None else s.flatten(2).masked_fill(mask, 0)
-    return shares, routed_value(acts, kept_x, scale, W, b, m), kept * scale[:, None]
+    return shares, routed_value(acts[0] if acts else total, kept_x, scale, W, b, m), kept * scale[:, None]

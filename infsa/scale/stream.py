@@ -85,7 +85,7 @@ class _RoutedMixing(_Mixing):
 
     def __init__(self, block):
         super().__init__(block)
-        routes, = widen(self.attn._routes)
+        routes, = widen(self.attn.routes)
         self.m, self.asked = routes.shape[1], 0
         self.routes = absorbed_routes(routes, self.W, self.b)
 

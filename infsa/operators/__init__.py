@@ -11,5 +11,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     linear='naive_linear_infsa linear_weights linear_infsa',
     multihop='naive_multihop_infsa multihop_infsa token_similarity',
     pure='ROWS COLS naive_pure_infsa graph_and_scale pure_infsa',
+    routed='naive_routed_infsa route_shares routed_infsa routed_received absorbed_routes token_shares '
+           'routed_key routed_value project_routes read_routes routed_context',
     segments='segment_batches by_segment',
     testing='SIZES LIMITS Errors random_inputs every_mask relative compare check_twins')

@@ -111,16 +111,16 @@ def bytes_per_layer(n_tokens:int, # Tokens of an image, on all processes togethe
                     num_heads:int, # H
                     world:int, # Processes that share the tokens
                     itemsize:int=4, # Bytes of one number of a token: 2 in half types
+                    num_queries:int=1, # Pooled queries of a head, for `linear`
                    )->dict: # Bytes by way of mixing
     """Bytes that one process sends per image and layer, forward; sums of `linear` are float32 at
     least."""
-    if min(n_tokens, dim, num_heads, world, itemsize) < 1:
-        raise ValueError('all arguments must be at least 1, got '
-                         f'{(n_tokens, dim, num_heads, world, itemsize)}')
+    given = n_tokens, dim, num_heads, world, itemsize, num_queries
+    if min(given) < 1: raise ValueError(f'all arguments must be at least 1, got {given}')
     others, tokens = (world - 1)/world, n_tokens*dim*itemsize
     # two all-reduces, each number passed on twice; all keys and values to all processes;
     # queries, keys, values, and outputs on their way back
-    return {'linear': 4*num_heads*(dim + 1)*max(itemsize, 4)*others,
+    return {'linear': 4*num_queries*num_heads*(dim + 1)*max(itemsize, 4)*others,
             'softmax, ring': 2*tokens*others,
             'softmax, all-to-all': 4*tokens/world*others}
 

@@ -20,6 +20,8 @@ from torch.nn import functional as F
 from ..command import one_of, show_progress, whole_file
 from ..models.attention import InfSAttention
 from ..operators.absorbed import absorbed_key, absorbed_value, key_weights
+from ..operators.routed import (absorbed_routes, project_routes, read_routes, routed_key,
+                                    routed_value, token_shares)
 from ..operators.energies import query_energies
 from ..maps.overlay import OPACITY, map_colours
 from ..data.pixels import open_image
@@ -42,6 +44,8 @@ _EPS = 1e-6  # as in `absorbed_linear_infsa`
 
 class _Mixing:
     "Linear-InfSA of one block by two sweeps over its tokens, of which it keeps sums."
+    routed = False
+
     def __init__(self, block):
         self.norm, self.attn, self.H, C = (block.norm1, block.attn, block.attn.num_heads,
                                            block.attn.embed_dim)
@@ -65,11 +69,56 @@ class _Mixing:
         self.keys.add(a, h)
         return a[0].mT
 
+    def close(self): self.row = self.output(); return self
+    def answer(self, x): return self.row # to the tokens x, (1, n, C)
+
     def output(self): # (1, 1, C), the row that all tokens receive
         total, total_x = self.keys.totals(self.W)
         # (1, C)
         o = absorbed_value(total, total_x, self.attn.rho.to(total)/(total + _EPS), self.W, self.b)
         return self.attn.out_proj(o.to(self.query[0].dtype)[:, None])
+
+# %% ../../nbs/8_scale/80_stream.ipynb #a4939537
+class _RoutedMixing(_Mixing):
+    "The same with several pooled queries."
+    routed = True
+
+    def __init__(self, block):
+        super().__init__(block)
+        routes, = widen(self.attn.routes)
+        self.m, self.asked = routes.shape[1], 0
+        self.routes = absorbed_routes(routes, self.W, self.b)
+
+    def _shares(self, h): return token_shares(h, *self.routes, self.H) # (1, n, m, H)
+
+    def read_queries(self, x):
+        h = self.norm(x)
+        s = self._shares(*widen(h))
+        self.asked = self.asked + s.sum(1, dtype=torch.float64)
+        energy = query_energies(h, *self.query, self.H)
+        self.queries.add((energy[..., None, :]*s).flatten(2), *widen(h))
+
+    def pool_queries(self):
+        self.pooled = tuple(routed_key(*self.queries.totals(self.W), self.W, self.b, self.m, _EPS))
+
+    def close(self):
+        total, total_x = self.keys.totals(self.W)
+        scale = self.attn.rho.to(total).repeat(self.m)/(total + _EPS)
+        rows = routed_value(total, total_x, scale, self.W, self.b, self.m)
+        self.ends = project_routes(rows.to(self.query[0].dtype), self.attn.out_proj)
+        by_route = self.asked.to(total)/(total + _EPS).unflatten(1, (self.m, -1)) # (1, m, H)
+        all_in_all = (by_route*total.unflatten(1, (self.m, -1))).sum(1, keepdim=True)
+        self.each = by_route/all_in_all.masked_fill(all_in_all == 0, 1)
+        return self
+
+    def answer(self, x):
+        return read_routes(self._shares(*widen(self.norm(x))).flatten(2), self.ends)
+
+    def received(self, x): # (H, n), the weights of these keys, all of which sum to one
+        a = key_weights(*widen(self.norm(x)), *self.pooled).unflatten(-1, (self.m, -1))
+        return (a*self.each[:, None]).sum(2)[0].mT
+
+def _mixing(block): return (_RoutedMixing if block.attn.num_queries > 1 else _Mixing)(block)
 
 # %% ../../nbs/8_scale/80_stream.ipynb #f7456bd8
 _all_ = ['open_image']
@@ -121,20 +170,22 @@ def _band(grid, chunk):
 def _blocks(model, x, chunk, shares):
     """Runs all blocks over `x` (1, N, C) in place and fills `shares` (depth, H, N), if given;
     yields after each chunk."""
-    parts, mixing = x.split(chunk, 1), _Mixing(model.blocks[0])
+    parts, mixing = x.split(chunk, 1), _mixing(model.blocks[0])
     for part in parts: yield mixing.read_queries(part)
     for l, block in enumerate(model.blocks):
         mixing.pool_queries()
         for i, part in enumerate(parts):
             a = mixing.read_keys(part)
-            if shares is not None: shares[l, :, i*chunk:(i+1)*chunk] = a
+            if shares is not None and not mixing.routed: shares[l, :, i*chunk:(i+1)*chunk] = a
             yield
-        if shares is not None:
+        if shares is not None and not mixing.routed:
             shares[l] /= mixing.keys.w.mT.clamp_min(torch.finfo(shares.dtype).tiny)
-        row, mixing = (mixing.output(), _Mixing(model.blocks[l+1]) if l + 1 < len(model.blocks)
-                       else None)
-        for part in parts:
-            part += row
+        done, mixing = (mixing.close(), _mixing(model.blocks[l+1]) if l + 1 < len(model.blocks)
+                        else None)
+        for i, part in enumerate(parts):
+            if shares is not None and done.routed:
+                shares[l, :, i*chunk:(i+1)*chunk] = done.received(part)
+            part += done.answer(part)
             part += block.mlp(block.norm2(part))
             if mixing is not None: mixing.read_queries(part)  # while the chunk is in the cache
             yield
@@ -213,7 +264,9 @@ def stream_bytes(model:InfViT, # Whose width, depth and type count
                             _band(grid, chunk)*grid[1], model.patch_embed.weight[0].numel())
     kept = N*C*size + token_weights*len(model.blocks)*H*N*wide
     # half types: weights of two blocks widened
-    block = n*2*(hidden + C)*size + n*(C + 4*H)*wide + 64*H*C + (6*C*C*wide if size < wide else 0)
+    G = H*max(b.attn.num_queries for b in model.blocks)  # sums of a block
+    block = (n*2*(hidden + C)*size + n*(C + 4*G + 4*(G > H)*G)*wide + 64*G*C
+             + (6*C*C*wide if size < wide else 0))
     lines = sum(m*(m + 2*k) for m, k in zip(old, grid))*wide
     embed = ((math.prod(old)*(size < wide) + old[0]*grid[1])*C*wide + lines
              + t*(values*(1 + 2*wide + size) + 2*C*(wide + size)))

@@ -37,7 +37,7 @@ def _at_least(low, **values):
 # %% ../../nbs/4_data/45a_mazes.ipynb #4a274b24
 class Task:
     """What `InfViT` has to know of a task: `img_size`, `patch_size`, `in_chans`, `num_classes` and
-    `pool`; and samples."""
+    `pool`; and samples, whose `level` lies below `levels`."""
     patch_size, pool = 1, 'each'
 
     def model_args(self)->dict: # For `InfViT(**...)`
@@ -226,7 +226,7 @@ class Maze(Task):
         _at_least(self.nearest, farthest=self.farthest)
         for name, value, most in ('grid', self.grid, 12), ('nearest', self.nearest, 4):
             if value > most: raise ValueError(f'{name} must be {most} at most, got {value}')
-        size = self.img_size
+        size, self.levels = self.img_size, 2*self.farthest + 2
         fit = [p for p in range(4, size//self.grid + 1, 4) if size % p == 0]
         if not fit:
             raise ValueError(f'img_size must be a multiple of 4 that holds 4 pixels for each of '

@@ -30,7 +30,7 @@ class Chains(Task):
 
     def __post_init__(self):
         _at_least(2, length=self.length)
-        self.img_size, self.num_classes = _sides(2*self.length), 2
+        self.img_size, self.num_classes, self.levels = _sides(2*self.length), 2, self.length
         self.in_chans = 4*self.length + 1 # own name, name of the successor, value
 
     def _draw(self, n, source):
@@ -60,6 +60,7 @@ class Recall(Task):
         _at_least(1, pairs=self.pairs, queries=self.queries)
         _at_least(self.pairs, keys=self.keys, values=self.values)
         self.img_size, self.num_classes = _sides(self.pairs + self.queries), self.values
+        self.levels = self.pairs + 1
         self.in_chans = self.keys + self.values
 
     def _draw(self, n, source):
@@ -90,6 +91,7 @@ class Counting(Task):
         self.most = (self.side**2 - 1)//self.colours # of one colour, so that all find a cell
         _at_least(1, most=self.most)
         self.img_size, self.num_classes = (self.side, self.side), self.most + 1
+        self.levels = self.most + 1
         self.in_chans = 2*self.colours # the cell's colour, and the colour asked for
 
     def _draw(self, n, source):
@@ -120,30 +122,39 @@ def create_task(name:str, # Key of `TASKS`, with or without its first argument, 
 # %% ../../nbs/4_data/46_tasks.ipynb #7d0de009
 class _NewBatches:
     "Batches (x, y) of a task, new ones at every pass."
-    def __init__(self, task, batch_size, batches, seed):
+    def __init__(self, task, batch_size, batches, seed, grow):
         self.task, self.batch_size, self.batches, self.seed = task, batch_size, batches, seed
-        self.passes = count()
+        self.grow, self.passes = grow, count()
 
     def __len__(self): return self.batches
     def __iter__(self):
         e = next(self.passes)
         for i in range(self.batches):
-            yield self.task.sample(self.batch_size, (self.seed, e, i))[:2]
+            x, y, level = self.task.sample(self.batch_size, (self.seed, e, i))
+            if self.grow: # the deepest level that counts rises until this share of the pass
+                deepest = int(self.task.levels*min(1, (i + 1)/(self.grow*self.batches)))
+                y = y.masked_fill(level > deepest, -100)
+            yield x, y
 
 def task_dls(task:Task, # What to learn
              batch_size:int=64, # Samples a batch
              batches:int=1500, # Batches an epoch
              seed:int=0, # Of the training samples
              valid:int=2000, # Samples of `task.sample(valid, 999)`, for validation
+             grow:float=0., # Share of a pass over which deeper levels come in; 0: all at once
              device=None # Of the batches; None: fastai's default
             ): # fastai `DataLoaders`, train and valid
     """Loaders for a `Learner`. Batch i of pass e over the training loader has the seed
-    (seed, e, i), so no batch comes twice; a look at one batch is a pass."""
+    (seed, e, i), so no batch comes twice; a look at one batch is a pass. With `grow`, answers of
+    levels that are still to come are −100, which `CrossEntropyLossFlat` leaves out."""
     from fastai.data.core import DataLoaders
     from fastai.data.load import DataLoader
     from fastai.torch_core import default_device
     _at_least(1, batch_size=batch_size, batches=batches, valid=valid)
-    new, held_out = _NewBatches(task, batch_size, batches, seed), task.sample(valid, 999)[:2]
+    if not 0 <= grow <= 1 or grow and task.pool != 'each':
+        raise ValueError('grow must lie in [0, 1], and be 0 where an image has one answer; got '
+                         f'{grow}')
+    new, held_out = _NewBatches(task, batch_size, batches, seed, grow), task.sample(valid, 999)[:2]
     loaders = [DataLoader(new, bs=None),
                DataLoader(list(zip(*(o.split(batch_size) for o in held_out))), bs=None)]
     return DataLoaders(*loaders, device=device or default_device())

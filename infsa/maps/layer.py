@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..command import one_of
 from ..operators.linear import linear_weights
+from ..operators.routed import routed_received
 from ..operators.features import kernel_infsa
 from ..theory.neumann import check_rho
 from ..operators.pure import pure_infsa
@@ -27,6 +28,7 @@ class LayerInputs(NamedTuple):
     q: Tensor # (B, H, N, D) queries, that of the class token first
     k: Tensor # (B, H, N, D) keys
     rho: float|Tensor|None=None # Discount per hop in (0, 1), a float or (H,); None: has none
+    routes: Tensor|None=None # (H, m, D), by which several pooled queries are shared; None: one
     norm: str='frobenius' # What its graph is divided by, a key of `NORMS`
 
 # %% ../../nbs/5_maps/51_layer.ipynb #c04de9d1
@@ -118,8 +120,10 @@ def graph_perron(layer:LayerInputs, # Of variant "pure" or "multihop"
 # %% ../../nbs/5_maps/51_layer.ipynb #9b63dc25
 def linear_map(layer:LayerInputs # Of variant "linear"
               )->Tensor: # (B, H, N), each head sums to one, or is zero where all its scores are
-    "The weights of Linear-InfSA."
-    return linear_weights(layer.q, layer.k)
+    "The weights of Linear-InfSA; with several pooled queries, what keys receive on average."
+    if layer.routes is None: return linear_weights(layer.q, layer.k)
+    got = routed_received(layer.q, layer.k, layer.routes)
+    return got / got.sum(-1, keepdim=True).clamp_min(torch.finfo(got.dtype).tiny)
 
 # %% ../../nbs/5_maps/51_layer.ipynb #b167d999
 EDGES = 2**20 # Numbers of softmax attention that exist at once

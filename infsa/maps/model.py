@@ -74,8 +74,9 @@ def _variant(attn): return getattr(attn, 'variant', 'softmax')
 def _inputs(attn, x):
     q, k = _queries_keys(attn, x if getattr(attn, 'batch_first', True) else x.transpose(0, 1))
     rho = None if _variant(attn) in UNDISCOUNTED else getattr(attn, 'rho', None)
+    routes = None if getattr(attn, 'query_routes', None) is None else widen(attn.routes)[0]
     norm = attn._graph_norm() if _variant(attn) in DEFAULT_NORMS else 'frobenius'
-    return LayerInputs(_variant(attn), *widen(q, k), rho, norm)
+    return LayerInputs(_variant(attn), *widen(q, k), rho, routes, norm)
 
 def _joined(branches): # inputs of attentions side by side: their heads one behind the other
     if len(branches) == 1: return branches[0]

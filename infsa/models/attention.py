@@ -8,6 +8,7 @@ __all__ = ['VARIANTS', 'UNDISCOUNTED', 'DEFAULT_NORMS', 'LOWEST', 'EDGE', 'softm
 
 # %% ../../nbs/3_models/30_attention.ipynb #5d385976
 import math, warnings
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,8 @@ from ..theory.neumann import check_rho
 from ..operators.inputs import (check_mask, check_norm, check_qkv, edge_mask, widen,
                                     zero_padding)
 from ..operators.pure import pure_infsa
+from ..operators.routed import (project_routes, read_routes, routed_context, routed_infsa,
+                                    routed_received)
 from ..operators.segments import by_segment
 
 # %% ../../nbs/3_models/30_attention.ipynb #4795cb75
@@ -70,7 +73,7 @@ def _without_pairs(variant, f, instead):
             if given:
                 raise ValueError(f"{name}: in variant '{variant}' a mask over pairs of tokens "
                                  f"cannot act; use variant '{instead}'")
-        return f(q, k, v, rho, key_padding_mask, **kwargs)
+        return f(q, k, v, rho, key_padding_mask=key_padding_mask, **kwargs)
     return mix
 
 VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa,
@@ -141,6 +144,8 @@ class _Projections(_Parameters):
         for b in (self.in_proj_bias, self.out_proj.bias):
             if b is not None: nn.init.zeros_(b)
         if self.rho_logit is not None: nn.init.constant_(self.rho_logit, self.first_logit)
+        if self.query_routes is not None:
+            nn.init.normal_(self.query_routes, std=self.head_dim**-.5)
 
     def _apply(self, fn, recurse=True):
         "Casts pass by the logit: a half type would lose its small steps."
@@ -240,8 +245,44 @@ def _check_segments(layer, qpm, pairs):
 # %% ../../nbs/3_models/30_attention.ipynb #b092ddbe
 EDGE = 1e-6  # a discount stays so far from 0 and 1
 
+# %% ../../nbs/3_models/30_attention.ipynb #fc793a96
+_mix_routed = _without_pairs('linear', routed_infsa, 'pure')
+
+class _Routed(_Roles):
+    "Several pooled queries of `linear`; batch first."
+    def _make_routes(self, num_queries, device, dtype):
+        if isinstance(num_queries, bool) or not isinstance(num_queries, int) or num_queries < 1:
+            raise ValueError(f'num_queries must be an integer of at least 1, got {num_queries!r}')
+        if num_queries > 1 and self.variant != 'linear':
+            raise ValueError(f'num_queries: variant {self.variant!r} pools no queries, got '
+                             f'{num_queries}')
+        self.num_queries, shape = num_queries, (self.num_heads*num_queries, self.head_dim)
+        self.register_parameter('query_routes', None if num_queries == 1 else nn.Parameter(
+            torch.empty(shape, device=device, dtype=dtype)))
+
+    @property
+    def routes(self)->Tensor: # (H, m, D) directions by which tokens share the pooled queries
+        return self.query_routes.unflatten(0, (self.num_heads, -1))
+
+    def _operator(self):
+        if self.query_routes is None: return VARIANTS[self.variant]
+        return partial(_mix_routed, routes=self.routes)
+
+    def _routed(self, x, kpm, p, need_weights):
+        shares, rows, a = routed_context(x, self.in_proj_weight, self.in_proj_bias, self.routes,
+                                         self.rho, self.num_heads, kpm, dropout_p=p,
+                                         reduce=self.reduce)
+        out = read_routes(shares, project_routes(rows, self.out_proj))
+        if not need_weights: return out, None
+        s, a = (t.unflatten(-1, (-1, self.num_heads)) for t in (shares, a))
+        return out, torch.einsum('bngh,bmgh->bhnm', s, a).to(out.dtype)
+
+    def _received(self, x, kpm):
+        q, k = self.project(*self._without_padding((x, x), kpm, kpm))
+        return routed_received(q, k, self.routes, kpm, kpm)
+
 # %% ../../nbs/3_models/30_attention.ipynb #62ef86e1
-class _Absorbing(_Roles):
+class _Absorbing(_Routed):
     "The discount, padding, and the one row of `linear`; batch first."
     _qkv_same_embed_dim = False  # keeps PyTorch's fused encoder, which computes softmax, away
     # adds sums over tokens of `linear` over the processes that share them, see `SequenceParallel`
@@ -268,6 +309,7 @@ class _Absorbing(_Roles):
     def _absorbed(self, x, kpm, p, need_weights):
         if x.shape[-1] != self.embed_dim:
             raise ValueError(f'query must have width {self.embed_dim}, got shape {tuple(x.shape)}')
+        if self.query_routes is not None: return self._routed(x, kpm, p, need_weights)
         o, w = absorbed_context(x, self.in_proj_weight, self.in_proj_bias, self.rho, self.num_heads,
                                 kpm, dropout_p=p, reduce=self.reduce)
         # (B, 1 or 2, C)
@@ -290,7 +332,7 @@ class _Mixer(_Absorbing):
         options = dict(rho=self.rho, dropout_p=p, need_weights=need_weights, **masks)
         if self.variant in DEFAULT_NORMS:
             options['norm'] = self._graph_norm(masks.get('is_causal'))
-        mix = VARIANTS[self.variant]
+        mix = self._operator()
         if segment_ids is None:
             out = mix(q, k, v, key_padding_mask=kpm, query_padding_mask=qpm, **options)
         else: out = by_segment(mix, q, k, v, segment_ids, kpm, **options)
@@ -302,13 +344,15 @@ class _Mixer(_Absorbing):
                       key_padding_mask:Tensor|None=None, # (B, N), True for padding
                      )->Tensor: # (B, H, N), each head sums to one
         "Share of the layer's attention that each token receives: column sums of its weights."
-        received = self._mix((x, x, x), key_padding_mask, key_padding_mask, True)[1].sum(-2)
+        received = (self._mix((x, x, x), key_padding_mask, key_padding_mask, True)[1].sum(-2)
+                    if self.query_routes is None else self._received(x, key_padding_mask))
         return received / received.sum(-1, keepdim=True).clamp_min(torch.finfo(received.dtype).tiny)
 
     def extra_repr(self):
         learns = self.rho_logit is None or self.rho_logit.requires_grad
         options = (('self_attention', self.self_attention, None), ('dropout', self.dropout, 0.),
-                   ('learn_rho', learns, True), ('norm', self.norm, None))
+                   ('learn_rho', learns, True), ('norm', self.norm, None),
+                   ('num_queries', self.num_queries, 1))
         said = ''.join(f', {n}={v}' for n, v, usual in options if v != usual)
         return f'{self.embed_dim}, num_heads={self.num_heads}, variant={self.variant!r}{said}'
 
@@ -333,6 +377,7 @@ class InfSAttention(_Mixer):
                  vdim:int|None=None, # Width of values; `embed_dim` if None
                  self_attention:bool|None=None, # Are queries the keys' tokens? None: by memory
                  norm:str|None=None, # Of the graph, a key of `NORMS`; None: `DEFAULT_NORMS`
+                 num_queries:int=1, # Pooled queries of a head in variant linear, m
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters; the discount's logit is float32 at least
                 ):
@@ -357,6 +402,7 @@ class InfSAttention(_Mixer):
             raise ValueError(f'rho must lie in [{EDGE:g}, 1 - {EDGE:g}], which the logit keeps, '
                              f'got {rho}')
         self.self_attention, self.first_logit = self_attention, math.log(rho/(1 - rho))
+        self._make_routes(num_queries, device, dtype)
         logit = widen(torch.empty(num_heads, device=device, dtype=dtype))[0]
         if variant in UNDISCOUNTED: self.rho_logit = None
         elif learn_rho: self.rho_logit = nn.Parameter(logit)

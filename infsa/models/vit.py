@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ..command import one_of
-from .attention import UNDISCOUNTED, VARIANTS, InfSAttention
+from .attention import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, InfSAttention
 from ..operators.inputs import no_autocast, widen
 
 # %% ../../nbs/3_models/31_vit.ipynb #d7def7af
@@ -132,7 +132,9 @@ def _init_weights(model):
 
 # %% ../../nbs/3_models/31_vit.ipynb #0603c32f
 _DISCOUNTED = tuple(v for v in VARIANTS if v not in UNDISCOUNTED)
-_TAKEN_BY = dict(rho=_DISCOUNTED, learn_rho=_DISCOUNTED, num_queries=('linear',)) # option -> the variants that take it
+# option -> the variants that take it
+_TAKEN_BY = dict(rho=_DISCOUNTED, learn_rho=_DISCOUNTED, num_queries=('linear',),
+                 norm=DEFAULT_NORMS)
 
 def _for_each(name, value, depth):
     "A list with one value for each block."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Task', 'Mazes', 'Maze']
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #84764b50
+# %% ../../nbs/4_data/45a_mazes.ipynb #372b813c
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from torch.nn.functional import pad
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #d2e9b0cc
+# %% ../../nbs/4_data/45a_mazes.ipynb #3bae98a4
 def _random_source(seed):
     """A generator for every seed, an integer from zero on or a tuple of such: 7 and (7,) are one
     seed, (7,) and (7, 0) are two. torch reads the 32 bits to which numpy mixes them."""
@@ -34,7 +34,7 @@ def _at_least(low, **values):
         if value != int(value) or value < low:
             raise ValueError(f'{name} must be a whole number of at least {low}, got {value}')
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #09dc657f
+# %% ../../nbs/4_data/45a_mazes.ipynb #351d6c2b
 class Task:
     """What `InfViT` has to know of a task: `img_size`, `patch_size`, `in_chans`, `num_classes` and
     `pool`; and samples."""
@@ -53,7 +53,7 @@ class Task:
         _at_least(1, n=n)
         return self._draw(n, _random_source(seed))
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #f11ecf9b
+# %% ../../nbs/4_data/45a_mazes.ipynb #a181be83
 def _links(grid):
     "Pairs of cells that touch, first side by side, then one above the other: (links, 2)."
     cell = np.arange(grid**2).reshape(grid, grid)
@@ -81,7 +81,7 @@ def _trees(grid, n, source):
     is_open[_link_of(grid, tree.row, tree.col)] = True
     return is_open
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #ae148dfe
+# %% ../../nbs/4_data/45a_mazes.ipynb #e4f151b6
 def _pick(allowed, source):
     "Index of a True in every row of `allowed`, all equally likely."
     many = allowed.sum(1)
@@ -93,7 +93,7 @@ def _parts(grid, is_open):
     graph = _graph(grid, is_open)
     return connected_components(graph, directed=False)[1].reshape(-1, grid**2)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #6ce4babb
+# %% ../../nbs/4_data/45a_mazes.ipynb #6efbb940
 def _beyond(grid, trees):
     "How many cells lose the first cell if a link of the tree is closed: (n, links), 0 for walls."
     size, found = np.ones(len(trees)*grid**2, int), np.zeros(trees.shape, int)
@@ -109,7 +109,7 @@ def _large(cells, grid):
     "Whether a part of `cells` cells has 8 of 36."
     return 36*cells >= 8*grid**2
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #507eb3a1
+# %% ../../nbs/4_data/45a_mazes.ipynb #e31fcb99
 def _cut(grid, n, source):
     "Of `n` trees those that can be cut in two large parts, cut: open links (mazes, links)."
     trees = _trees(grid, n, source)
@@ -119,7 +119,7 @@ def _cut(grid, n, source):
     np.put_along_axis(trees, _pick(fit, source)[:, None], False, 1)
     return trees
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #ab472828
+# %% ../../nbs/4_data/45a_mazes.ipynb #2f4f5952
 def _blocks(grid):
     """All blocks of 2 by 2 cells: their corners (blocks, 4), and their links (blocks, 2, 2), first
     the upright pair, then the level pair."""
@@ -130,7 +130,7 @@ def _blocks(grid):
     pairs = [upright[:, :-1], upright[:, 1:], level[:-1], level[1:]]
     return np.stack(corners, -1).reshape(-1, 4), np.stack(pairs, -1).reshape(-1, 2, 2)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #6d4df4d7
+# %% ../../nbs/4_data/45a_mazes.ipynb #a714f32a
 def _quarters(grid, is_open, source):
     """Of mazes in two parts those with a block that can turn, without its links: open links, the
     block, and the corner of it that each cell hangs on."""
@@ -146,7 +146,7 @@ def _quarters(grid, is_open, source):
     fit = _large(size[:, [0, 1, 0, 2]] + size[:, [2, 3, 1, 3]], grid).all(1)
     return is_open[fit], block[fit], home[fit]
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #4b50f4d5
+# %% ../../nbs/4_data/45a_mazes.ipynb #2899d641
 def _steps(grid, is_open, block):
     "Steps from each cell to the corner of the block that it hangs on: (n, cells)."
     start = _blocks(grid)[0][block] + np.arange(len(block))[:, None]*grid**2
@@ -167,7 +167,7 @@ def _mark(home, far, most, least, source):
     marks = np.take_along_axis(four, _PARTNERS[chosen], 1)
     return marks, 1 + np.take_along_axis(far, marks, 1).sum(1), chosen > 1
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #97479270
+# %% ../../nbs/4_data/45a_mazes.ipynb #d0a7ac67
 class Mazes(NamedTuple):
     "Mazes as numbers; a way joins two marks in `is_open` or in `turned`, never in both."
     is_open:np.ndarray # (n, links) bool, which links have no wall
@@ -189,7 +189,7 @@ def _round(task, tries, source):
     now, n = torch.randint(2, upright.shape, generator=source).numpy(), np.arange(len(upright))
     return Mazes(both[now, n], both[1 - now, n], marks, level, now == upright)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #3c65972e
+# %% ../../nbs/4_data/45a_mazes.ipynb #11bf650f
 def _picture(grid, is_open, marks):
     "Mazes at 4 pixels a cell, white on black with red marks: (n, 3, 4 grid, 4 grid)."
     n, k = len(marks), grid*(grid - 1)
@@ -204,7 +204,7 @@ def _picture(grid, is_open, marks):
     x[torch.arange(n).repeat_interleave(2), 1:, row, 1:3, column, 1:3] = -1
     return x.view(n, 3, 4*grid, 4*grid)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #f5c805bb
+# %% ../../nbs/4_data/45a_mazes.ipynb #810dec99
 def _patch(grid, img_size):
     "Side of a cell, pixels."
     fit = [p for p in range(4, img_size//grid + 1, 4) if img_size % p == 0]
@@ -226,7 +226,7 @@ def _framed(task, x):
     first = (size//task.patch_size - task.grid)//2*task.patch_size
     return pad(x, (first, size - x.shape[-1] - first)*2, value=-1)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #0d51b0ee
+# %% ../../nbs/4_data/45a_mazes.ipynb #95f5733c
 @dataclass
 class Maze(Task):
     """A maze in two parts and two marks: does a way join them? `y` is 1 for joined; `level` is the

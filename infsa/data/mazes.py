@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Task', 'Mazes', 'Maze']
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #1e58d056
+# %% ../../nbs/4_data/45a_mazes.ipynb #372b813c
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from torch.nn.functional import pad
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #452d54bd
+# %% ../../nbs/4_data/45a_mazes.ipynb #3bae98a4
 def _random_source(seed):
     """A generator for every seed, an integer from zero on or a tuple of such: 7 and (7,) are one
     seed, (7,) and (7, 0) are two. torch reads the 32 bits to which numpy mixes them."""
@@ -34,7 +34,7 @@ def _at_least(low, **values):
         if value != int(value) or value < low:
             raise ValueError(f'{name} must be a whole number of at least {low}, got {value}')
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #4a274b24
+# %% ../../nbs/4_data/45a_mazes.ipynb #351d6c2b
 class Task:
     """What `InfViT` has to know of a task: `img_size`, `patch_size`, `in_chans`, `num_classes` and
     `pool`; and samples, whose `level` lies below `levels`."""
@@ -53,7 +53,7 @@ class Task:
         _at_least(1, n=n)
         return self._draw(n, _random_source(seed))
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #d6485fed
+# %% ../../nbs/4_data/45a_mazes.ipynb #a181be83
 def _links(grid):
     "Pairs of cells that touch, first side by side, then one above the other: (links, 2)."
     cell = np.arange(grid**2).reshape(grid, grid)
@@ -67,7 +67,6 @@ def _graph(grid, is_open, weight=None):
     ends = _links(grid)[link].T + maze*grid**2
     return coo_array((weight, ends), shape=(len(is_open)*grid**2,)*2).tocsr()
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #69605ebc
 def _link_of(grid, a, b):
     "Numbers of the links between cells a and b, counted over all mazes."
     links, number = _links(grid), np.zeros((grid**2, grid**2), int)
@@ -82,7 +81,7 @@ def _trees(grid, n, source):
     is_open[_link_of(grid, tree.row, tree.col)] = True
     return is_open
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #62423b2c
+# %% ../../nbs/4_data/45a_mazes.ipynb #e4f151b6
 def _pick(allowed, source):
     "Index of a True in every row of `allowed`, all equally likely."
     many = allowed.sum(1)
@@ -94,7 +93,7 @@ def _parts(grid, is_open):
     graph = _graph(grid, is_open)
     return connected_components(graph, directed=False)[1].reshape(-1, grid**2)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #25310e56
+# %% ../../nbs/4_data/45a_mazes.ipynb #6efbb940
 def _beyond(grid, trees):
     "How many cells lose the first cell if a link of the tree is closed: (n, links), 0 for walls."
     size, found = np.ones(len(trees)*grid**2, int), np.zeros(trees.shape, int)
@@ -110,7 +109,7 @@ def _large(cells, grid):
     "Whether a part of `cells` cells has 8 of 36."
     return 36*cells >= 8*grid**2
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #3f934269
+# %% ../../nbs/4_data/45a_mazes.ipynb #e31fcb99
 def _cut(grid, n, source):
     "Of `n` trees those that can be cut in two large parts, cut: open links (mazes, links)."
     trees = _trees(grid, n, source)
@@ -120,7 +119,7 @@ def _cut(grid, n, source):
     np.put_along_axis(trees, _pick(fit, source)[:, None], False, 1)
     return trees
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #608645fa
+# %% ../../nbs/4_data/45a_mazes.ipynb #2f4f5952
 def _blocks(grid):
     """All blocks of 2 by 2 cells: their corners (blocks, 4), and their links (blocks, 2, 2), first
     the upright pair, then the level pair."""
@@ -131,7 +130,7 @@ def _blocks(grid):
     pairs = [upright[:, :-1], upright[:, 1:], level[:-1], level[1:]]
     return np.stack(corners, -1).reshape(-1, 4), np.stack(pairs, -1).reshape(-1, 2, 2)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #8879c6f5
+# %% ../../nbs/4_data/45a_mazes.ipynb #a714f32a
 def _quarters(grid, is_open, source):
     """Of mazes in two parts those with a block that can turn, without its links: open links, the
     block, and the corner of it that each cell hangs on."""
@@ -147,7 +146,7 @@ def _quarters(grid, is_open, source):
     fit = _large(size[:, [0, 1, 0, 2]] + size[:, [2, 3, 1, 3]], grid).all(1)
     return is_open[fit], block[fit], home[fit]
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #089f5d45
+# %% ../../nbs/4_data/45a_mazes.ipynb #2899d641
 def _steps(grid, is_open, block):
     "Steps from each cell to the corner of the block that it hangs on: (n, cells)."
     start = _blocks(grid)[0][block] + np.arange(len(block))[:, None]*grid**2
@@ -168,7 +167,7 @@ def _mark(home, far, most, least, source):
     marks = np.take_along_axis(four, _PARTNERS[chosen], 1)
     return marks, 1 + np.take_along_axis(far, marks, 1).sum(1), chosen > 1
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #5352f7c8
+# %% ../../nbs/4_data/45a_mazes.ipynb #d0a7ac67
 class Mazes(NamedTuple):
     "Mazes as numbers; a way joins two marks in `is_open` or in `turned`, never in both."
     is_open:np.ndarray # (n, links) bool, which links have no wall
@@ -190,7 +189,7 @@ def _round(task, tries, source):
     now, n = torch.randint(2, upright.shape, generator=source).numpy(), np.arange(len(upright))
     return Mazes(both[now, n], both[1 - now, n], marks, level, now == upright)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #bd13e0a7
+# %% ../../nbs/4_data/45a_mazes.ipynb #11bf650f
 def _picture(grid, is_open, marks):
     "Mazes at 4 pixels a cell, white on black with red marks: (n, 3, 4 grid, 4 grid)."
     n, k = len(marks), grid*(grid - 1)
@@ -205,14 +204,34 @@ def _picture(grid, is_open, marks):
     x[torch.arange(n).repeat_interleave(2), 1:, row, 1:3, column, 1:3] = -1
     return x.view(n, 3, 4*grid, 4*grid)
 
-# %% ../../nbs/4_data/45a_mazes.ipynb #08c2e5ef
+# %% ../../nbs/4_data/45a_mazes.ipynb #810dec99
+def _patch(grid, img_size):
+    "Side of a cell, pixels."
+    fit = [p for p in range(4, img_size//grid + 1, 4) if img_size % p == 0]
+    if not fit:
+        raise ValueError(f'img_size must be a multiple of 4 that holds 4 pixels for each of {grid} '
+                         f'cells, got {img_size}')
+    return fit[-1]
+
+def _make(task, n, source):
+    "`n` mazes as numbers."
+    found, tries = [], min(max(64, 3*n), 4096)
+    while sum(len(o.level) for o in found) < n: found.append(_round(task, tries, source))
+    return Mazes(*(np.concatenate(o)[:n] for o in zip(*found)))
+
+def _framed(task, x):
+    "Pictures at 4 pixels a cell, enlarged and with walls around, as large as the task's images."
+    times, size = task.patch_size//4, task.img_size[0]
+    x = x.repeat_interleave(times, 2).repeat_interleave(times, 3)
+    first = (size//task.patch_size - task.grid)//2*task.patch_size
+    return pad(x, (first, size - x.shape[-1] - first)*2, value=-1)
+
+# %% ../../nbs/4_data/45a_mazes.ipynb #95f5733c
 @dataclass
 class Maze(Task):
-    """A maze in two parts and two marks: does a way join them? `y` is 1 for joined, `level` the
-    steps from mark to mark, or those that there would be with one block of cells turned.
-
-    A cell is a patch of 4, 8, 12, ... pixels, as large as fits; whole patches of wall surround the
-    maze where it does not fill the image."""
+    """A maze in two parts and two marks: does a way join them? `y` is 1 for joined; `level` is the
+    steps from mark to mark where the block is turned so that they are. A cell is a patch of 4, 8,
+    12, ... pixels, as large as fits; patches of wall fill the rest of the image."""
     grid:int = 6 # Cells a side, 6 to 12
     img_size:int = 32 # Pixels a side
     nearest:int = 0 # Fewest steps from a mark to the block that turns, 0 to 4
@@ -220,36 +239,23 @@ class Maze(Task):
     in_chans, num_classes, pool = 3, 2, 'mean'
 
     def __post_init__(self):
-        if self.farthest is None: self.farthest = 3*self.grid//2
         _at_least(6, grid=self.grid)
+        if self.farthest is None: self.farthest = 3*self.grid//2
         _at_least(0, nearest=self.nearest)
         _at_least(self.nearest, farthest=self.farthest)
         for name, value, most in ('grid', self.grid, 12), ('nearest', self.nearest, 4):
             if value > most: raise ValueError(f'{name} must be {most} at most, got {value}')
-        size, self.levels = self.img_size, 2*self.farthest + 2
-        fit = [p for p in range(4, size//self.grid + 1, 4) if size % p == 0]
-        if not fit:
-            raise ValueError(f'img_size must be a multiple of 4 that holds 4 pixels for each of '
-                             f'{self.grid} cells, got {size}')
-        self.patch_size, self.img_size = fit[-1], (size, size)
+        self.patch_size = _patch(self.grid, self.img_size)
+        self.img_size = (self.img_size,)*2
 
-    def mazes(self,
-              n:int, # Mazes
+    def mazes(self, n:int, # Mazes
               seed:int|tuple # Zero or more; the same as of `sample`
              )->Mazes: # As numbers
         "The mazes of `sample(n, seed)` before they are drawn."
         _at_least(1, n=n)
-        return self._make(n, _random_source(seed))
-
-    def _make(self, n, source):
-        found, tries = [], min(max(64, 3*n), 4096)
-        while sum(len(o.level) for o in found) < n: found.append(_round(self, tries, source))
-        return Mazes(*(np.concatenate(o)[:n] for o in zip(*found)))
+        return _make(self, n, _random_source(seed))
 
     def _draw(self, n, source):
-        found, (size, _), p = self._make(n, source), self.img_size, self.patch_size
-        x = _picture(self.grid, found.is_open, found.marks)
-        x = x.repeat_interleave(p//4, 2).repeat_interleave(p//4, 3)
-        first = (size//p - self.grid)//2*p
-        x = pad(x, (first, size - self.grid*p - first)*2, value=-1)
+        found = _make(self, n, source)
+        x = _framed(self, _picture(self.grid, found.is_open, found.marks))
         return x, torch.from_numpy(found.joined).long(), torch.from_numpy(found.level).long()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TASKS', 'Chains', 'Recall', 'Counting', 'create_task', 'task_dls']
 
-# %% ../../nbs/4_data/46_tasks.ipynb #191de21e
+# %% ../../nbs/4_data/46_tasks.ipynb #5ed20003
 from dataclasses import dataclass
 from itertools import count
 from string import digits
@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 from ..command import one_of
 from .mazes import Maze, Task, _at_least, _shuffles
 
-# %% ../../nbs/4_data/46_tasks.ipynb #16e6e089
+# %% ../../nbs/4_data/46_tasks.ipynb #63cc8e0f
 def _sides(cells):
     "Height and width of the grid of `cells` cells nearest to a square, no higher than wide."
     height = max(h for h in range(1, int(cells**.5) + 1) if cells % h == 0)
@@ -46,7 +46,7 @@ class Chains(Task):
         y, level = (o.gather(1, order.flatten(1).argsort(1)) for o in (y, links.repeat(n, 2)))
         return x.mT.unflatten(-1, self.img_size), y, level
 
-# %% ../../nbs/4_data/46_tasks.ipynb #59b6fd7c
+# %% ../../nbs/4_data/46_tasks.ipynb #5d71a830
 @dataclass
 class Recall(Task):
     """Cells bind keys to values, others ask for the value of a key. `level` is the number of pairs;
@@ -77,7 +77,7 @@ class Recall(Task):
         y[rows, ask], level[rows, ask] = values.gather(1, which), many.expand_as(which)
         return x.mT.unflatten(-1, self.img_size), y, level
 
-# %% ../../nbs/4_data/46_tasks.ipynb #066c5fca
+# %% ../../nbs/4_data/46_tasks.ipynb #307e2283
 @dataclass
 class Counting(Task):
     """Cells in colours, one of which asks for a colour: how many cells have it? `level` is that
@@ -108,7 +108,7 @@ class Counting(Task):
         y = counts[rows, asked]
         return x.mT.unflatten(-1, self.img_size), y, y.clone()
 
-# %% ../../nbs/4_data/46_tasks.ipynb #5e610ee3
+# %% ../../nbs/4_data/46_tasks.ipynb #e69a8b05
 TASKS = dict(chains=Chains, maze=Maze, recall=Recall, counting=Counting)
 
 def create_task(name:str, # Key of `TASKS`, with or without its first argument, such as 'chains16'
@@ -119,7 +119,7 @@ def create_task(name:str, # Key of `TASKS`, with or without its first argument, 
     first = [int(name[len(kind):])] if kind != name else []
     return TASKS[one_of('task', kind, TASKS)](*first, **kwargs)
 
-# %% ../../nbs/4_data/46_tasks.ipynb #7d0de009
+# %% ../../nbs/4_data/46_tasks.ipynb #f74922b2
 class _NewBatches:
     "Batches (x, y) of a task, new ones at every pass."
     def __init__(self, task, batch_size, batches, seed, grow):
@@ -147,9 +147,7 @@ def task_dls(task:Task, # What to learn
     """Loaders for a `Learner`. Batch i of pass e over the training loader has the seed
     (seed, e, i), so no batch comes twice; a look at one batch is a pass. With `grow`, answers of
     levels that are still to come are −100, which `CrossEntropyLossFlat` leaves out."""
-    from fastai.data.core import DataLoaders
-    from fastai.data.load import DataLoader
-    from fastai.torch_core import default_device
+    from infsa.data.loaders import DataLoader, DataLoaders, default_device # fastai, kept quiet
     _at_least(1, batch_size=batch_size, batches=batches, valid=valid)
     if not 0 <= grow <= 1 or grow and task.pool != 'each':
         raise ValueError('grow must lie in [0, 1], and be 0 where an image has one answer; got '

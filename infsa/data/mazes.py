@@ -246,7 +246,7 @@ class Maze(Task):
         for name, value, most in ('grid', self.grid, 12), ('nearest', self.nearest, 4):
             if value > most: raise ValueError(f'{name} must be {most} at most, got {value}')
         self.patch_size = _patch(self.grid, self.img_size)
-        self.img_size = (self.img_size,)*2
+        self.img_size, self.levels = (self.img_size,)*2, 2*self.farthest + 2
 
     def mazes(self, n:int, # Mazes
               seed:int|tuple # Zero or more; the same as of `sample`

@@ -81,7 +81,7 @@ VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa,
                 kernel=_without_pairs('kernel', kernel_infsa, 'multihop'),
                 identity=identity_attention)
 UNDISCOUNTED = 'softmax', 'identity'
-DEFAULT_NORMS = dict(pure='frobenius', multihop='frobenius', kernel='frobenius')
+DEFAULT_NORMS = dict(pure='frobenius', multihop='schur', kernel='schur')
 
 # %% ../../nbs/3_models/30_attention.ipynb #90fad6e6
 # at or below, a float mask removes: libraries write -1e4, -1e9 or the lowest number of their type

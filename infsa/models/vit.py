@@ -233,7 +233,6 @@ SIZES = dict(mini=dict(img_size=32, patch_size=4, num_classes=10, dim=96, depth=
              **{'4l': dict(depth=4, representation=True),
                 '24l': dict(depth=24, representation=True)})
 
-_FIRST_RHO = dict(multihop=0.5, kernel=0.5) # of the others: 0.95
 
 def list_models()->list: # Names that `create_model` takes
     "Names of all models of one variant: size, then variant."
@@ -250,13 +249,9 @@ def create_model(name:str, # One of `list_models()`, or "infvit_4l_linear-linear
                  **overrides # Arguments of `InfViT` that replace those of the name
                 )->InfViT:
     """Make a model by name. Without mixing a class token sees nothing, so `identity` models read
-    the mean patch.
-
-    Discounts of `multihop` and `kernel` start at 0.5: from 0.95 the sum of all hops would amplify
-    what tokens share up to 19 times (Every hop in one layer)."""
+    the mean patch."""
     size, variant = model_parts(name)
     given = {**SIZES[size], 'variant': variant, **overrides}
     variants = _variants(given['variant'], given['depth'])
-    usual = dict(pool='mean' if set(variants) == {'identity'} else 'token',
-                 rho=[_FIRST_RHO.get(v, 0.95) for v in variants])
-    return InfViT(**{**usual, **given})
+    pool = 'mean' if set(variants) == {'identity'} else 'token'
+    return InfViT(**{'pool': pool, **given})

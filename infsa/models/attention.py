@@ -76,6 +76,7 @@ def _without_pairs(variant, f, instead):
         return f(q, k, v, rho, key_padding_mask=key_padding_mask, **kwargs)
     return mix
 
+# %% ../../nbs/3_models/30_attention.ipynb #965a441e
 VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa,
                 linear=_without_pairs('linear', linear_infsa, 'pure'), multihop=multihop_infsa,
                 kernel=_without_pairs('kernel', kernel_infsa, 'multihop'),

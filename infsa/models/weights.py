@@ -40,7 +40,7 @@ def save_model(model:nn.Module, # From `create_model`
     """Write the weights with all that is needed to make the model again; raises `ValueError` where
     an `InfViT` has blocks of another variant than it would get."""
     if isinstance(model, InfViT): _check_name(model, name, overrides)
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
     meta = dict(model=name, overrides=overrides, vocab=list(vocab), names=list(names or vocab),
                 norms=_norms(model))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file,

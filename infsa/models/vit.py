@@ -132,7 +132,8 @@ def _init_weights(model):
 
 # %% ../../nbs/3_models/31_vit.ipynb #0603c32f
 _DISCOUNTED = tuple(v for v in VARIANTS if v not in UNDISCOUNTED)
-_TAKEN_BY = dict(rho=_DISCOUNTED, learn_rho=_DISCOUNTED, num_queries=('linear',)) # option -> the variants that take it
+# option -> the variants that take it
+_TAKEN_BY = dict(rho=_DISCOUNTED, learn_rho=_DISCOUNTED, num_queries=('linear',))
 
 def _for_each(name, value, depth):
     "A list with one value for each block."

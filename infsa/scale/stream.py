@@ -88,13 +88,13 @@ class _RoutedMixing(_Sweeps):
     def __init__(self, block):
         super().__init__(block)
         routes, = widen(self.attn.routes)
-        self.m, self.asked, self.routes = routes.shape[1], 0, absorbed_routes(routes, self.W, self.b)
+        self.m, self.asked = routes.shape[1], 0
+        self.routes = absorbed_routes(routes, self.W, self.b)
 
-    def _shares(self, h): return token_shares(h, *self.routes, self.H) # (1, n, m, H)
+    def _shares(self, h): return token_shares(*widen(h), *self.routes, self.H) # (1, n, m, H)
 
     def read_queries(self, x):
-        h = self.norm(x)
-        s = self._shares(*widen(h))
+        s = self._shares(h := self.norm(x))
         self.asked = self.asked + s.sum(1, dtype=torch.float64)
         energy = query_energies(h, *self.query, self.H)
         self.queries.add((energy[..., None, :]*s).flatten(2), *widen(h))
@@ -113,7 +113,7 @@ class _RoutedMixing(_Sweeps):
         return self
 
     def answer(self, x):
-        return read_routes(self._shares(*widen(self.norm(x))).flatten(2), self.ends)
+        return read_routes(self._shares(self.norm(x)).flatten(2), self.ends)
 
     def received(self, x): # (H, n), the weights of these keys, all of which sum to one
         a = key_weights(*widen(self.norm(x)), *self.pooled).unflatten(-1, (self.m, -1))

@@ -75,6 +75,10 @@ def test_torch_is_enough():
     assert not loaded('\n'.join(f'import {m}' for m in ['infsa', *rooms]))
 
 
+def test_tasks_need_torch_and_scipy_alone():
+    assert not loaded('import infsa.data.tasks')
+
+
 def test_scale_needs_no_fastai():
     assert 'fastai' not in loaded('\n'.join(f'import {name(p)}' for p in ROOMS if name(p).split('.')[1] == 'scale'))
 

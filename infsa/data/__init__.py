@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     imagenet_v2='V2_VARIANTS find_v2',
     loaders='IMAGENET_MEAN IMAGENET_STD ImageDataset normalize eval_transform imagenet_dls '
             'show_batch',
+    mazes='Task Mazes Maze',
     mini='MINI_WNIDS MINI_NAMES data_root mini_imagenet',
     pixels='read_pixels open_image',
-    tasks='TASKS Task Chains Recall Counting create_task task_dls')
+    tasks='TASKS Chains Recall Counting create_task task_dls')

@@ -29,6 +29,7 @@ class LayerInputs(NamedTuple):
     k: Tensor # (B, H, N, D) keys
     rho: float|Tensor|None=None # Discount per hop in (0, 1), a float or (H,); None: has none
     routes: Tensor|None=None # (H, m, D), by which several pooled queries are shared; None: one
+    norm: str='frobenius' # What its graph is divided by, a key of `NORMS`
 
 # %% ../../nbs/5_maps/51_layer.ipynb #c04de9d1
 def _roles(layer, direction):
@@ -39,7 +40,14 @@ def _roles(layer, direction):
 def _ones(layer): return layer.q.new_ones(*layer.q.shape[:3], 1)
 
 def _hop(layer, x, direction='received'):
-    return 2*pure_infsa(*_roles(layer, direction), x, 0.5)  # (B, H, N, 1) to the same
+    q, k = _roles(layer, direction)
+    if layer.norm != 'spectral' or direction == 'sent':
+        return 2*pure_infsa(q, k, x, 0.5, norm=layer.norm)  # (B, H, N, 1) to the same
+    return _transposed(lambda v: 2*pure_infsa(k, q, v, 0.5, norm=layer.norm), x)
+
+def _transposed(mix, x):
+    "What the transpose of `mix`, linear in its argument, makes of x."
+    return torch.func.vjp(mix, x)[1](x)[0]
 
 def graph_received(layer:LayerInputs # Of variant "pure" or "multihop"
                   )->Tensor: # (B, H, N)
@@ -87,7 +95,10 @@ def kernel_centrality(layer:LayerInputs, # Of variant "kernel"
                      )->Tensor: # (B, H, N)
     "Katz centrality of the graph of features, exact and in linear time."
     _rho(layer)
-    return kernel_infsa(*_roles(layer, direction), _ones(layer), layer.rho).squeeze(-1)
+    one_of('direction', direction, ['received', 'sent'])
+    mix = lambda v: kernel_infsa(layer.q, layer.k, v, layer.rho, norm=layer.norm)
+    x = _ones(layer)
+    return (mix(x) if direction == 'sent' else _transposed(mix, x)).squeeze(-1)
 
 # %% ../../nbs/5_maps/51_layer.ipynb #2eba6bcc
 def graph_perron(layer:LayerInputs, # Of variant "pure" or "multihop"

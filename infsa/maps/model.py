@@ -22,7 +22,7 @@ from .layer import (EDGES, LayerInputs, MAPS, graph_centrality, graph_perron,
                               graph_received, hop_maps, kernel_centrality, linear_map,
                               softmax_class_token, softmax_received, softmax_rollout)
 from ..command import one_of
-from ..models.attention import InfSAttention, UNDISCOUNTED
+from ..models.attention import DEFAULT_NORMS, InfSAttention, UNDISCOUNTED
 from .overlay import OPACITY, grey, map_colours, overlay
 from ..operators.inputs import widen
 from ..plotting import data_uri, png_bytes
@@ -75,7 +75,8 @@ def _inputs(attn, x):
     q, k = _queries_keys(attn, x if getattr(attn, 'batch_first', True) else x.transpose(0, 1))
     rho = None if _variant(attn) in UNDISCOUNTED else getattr(attn, 'rho', None)
     routes = None if getattr(attn, 'query_routes', None) is None else widen(attn.routes)[0]
-    return LayerInputs(_variant(attn), *widen(q, k), rho, routes)
+    norm = attn._graph_norm() if _variant(attn) in DEFAULT_NORMS else 'frobenius'
+    return LayerInputs(_variant(attn), *widen(q, k), rho, routes, norm)
 
 def _joined(branches): # inputs of attentions side by side: their heads one behind the other
     if len(branches) == 1: return branches[0]

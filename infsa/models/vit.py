@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ..command import one_of
-from .attention import UNDISCOUNTED, VARIANTS, InfSAttention
+from .attention import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, InfSAttention
 from ..operators.inputs import no_autocast, widen
 
 # %% ../../nbs/3_models/31_vit.ipynb #d7def7af
@@ -133,7 +133,8 @@ def _init_weights(model):
 # %% ../../nbs/3_models/31_vit.ipynb #0603c32f
 _DISCOUNTED = tuple(v for v in VARIANTS if v not in UNDISCOUNTED)
 # option -> the variants that take it
-_TAKEN_BY = dict(rho=_DISCOUNTED, learn_rho=_DISCOUNTED, num_queries=('linear',))
+_TAKEN_BY = dict(rho=_DISCOUNTED, learn_rho=_DISCOUNTED, num_queries=('linear',),
+                 norm=DEFAULT_NORMS)
 
 def _for_each(name, value, depth):
     "A list with one value for each block."
@@ -232,7 +233,6 @@ SIZES = dict(mini=dict(img_size=32, patch_size=4, num_classes=10, dim=96, depth=
              **{'4l': dict(depth=4, representation=True),
                 '24l': dict(depth=24, representation=True)})
 
-_FIRST_RHO = dict(multihop=0.5, kernel=0.5) # of the others: 0.95
 
 def list_models()->list: # Names that `create_model` takes
     "Names of all models of one variant: size, then variant."
@@ -249,13 +249,9 @@ def create_model(name:str, # One of `list_models()`, or "infvit_4l_linear-linear
                  **overrides # Arguments of `InfViT` that replace those of the name
                 )->InfViT:
     """Make a model by name. Without mixing a class token sees nothing, so `identity` models read
-    the mean patch.
-
-    Discounts of `multihop` and `kernel` start at 0.5: from 0.95 the sum of all hops would amplify
-    what tokens share up to 19 times (Every hop in one layer)."""
+    the mean patch."""
     size, variant = model_parts(name)
     given = {**SIZES[size], 'variant': variant, **overrides}
     variants = _variants(given['variant'], given['depth'])
-    usual = dict(pool='mean' if set(variants) == {'identity'} else 'token',
-                 rho=[_FIRST_RHO.get(v, 0.95) for v in variants])
-    return InfViT(**{**usual, **given})
+    pool = 'mean' if set(variants) == {'identity'} else 'token'
+    return InfViT(**{'pool': pool, **given})

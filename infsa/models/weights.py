@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .attention import DEFAULT_NORMS
 from .vit import InfViT, create_model
 
 # %% ../../nbs/3_models/32_weights.ipynb #152af9f0
@@ -24,6 +25,11 @@ def _check_name(model, name, overrides):
                              f'{overrides} makes {said!r}; pass variant=[...], one for each block')
 
 # %% ../../nbs/3_models/32_weights.ipynb #ff7338d2
+def _norms(model, norm=None):
+    "What each block divides its graph by; None where it has no graph."
+    return [(norm or b.attn._graph_norm()) if b.attn.variant in DEFAULT_NORMS else None
+            for b in model.blocks] if isinstance(model, InfViT) else []
+
 def save_model(model:nn.Module, # From `create_model`
                file, # Path ending in .safetensors
                name:str, # Name given to `create_model`
@@ -34,8 +40,9 @@ def save_model(model:nn.Module, # From `create_model`
     """Write the weights with all that is needed to make the model again; raises `ValueError` where
     an `InfViT` has blocks of another variant than it would get."""
     if isinstance(model, InfViT): _check_name(model, name, overrides)
-    from safetensors.torch import save_file
-    meta = dict(model=name, overrides=overrides, vocab=list(vocab), names=list(names or vocab))
+    from safetensors.torch import load_file, save_file
+    meta = dict(model=name, overrides=overrides, vocab=list(vocab), names=list(names or vocab),
+                norms=_norms(model))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file,
               {k: json.dumps(v) for k, v in meta.items()})
 
@@ -50,5 +57,9 @@ def load_model(file # Path of a file that `save_model` wrote
         raise ValueError(f'{file} has no model name in its metadata; was it written by save_model?')
     model = create_model(json.loads(meta['model']), **json.loads(meta['overrides']))
     model.load_state_dict(load_file(file))
+    # files without `norms` are from a time when there was one
+    norms = json.loads(meta['norms']) if 'norms' in meta else _norms(model, 'frobenius')
+    for block, norm, usual in zip(model.blocks, norms, _norms(model)):
+        if norm != usual: block.attn.norm = norm
     model.vocab, model.names = (json.loads(meta[k]) for k in ('vocab', 'names'))
     return model.eval()

@@ -6,7 +6,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     absorbed='absorbed_key key_weights absorbed_value absorbed_context absorbed_linear_infsa',
     energies='QUERY_ROWS query_energies energy_sums',
     features='FEATURE_MAPS FEATURE_MAP BLOCK SQUARINGS kernel_infsa naive_kernel_infsa',
-    inputs='widen no_autocast check_qkv check_eps check_mask check_masks edge_mask zero_padding '
+    inputs='widen no_autocast check_qkv check_eps check_norm check_mask check_masks edge_mask zero_padding '
            'discounts needs_algebra one_by_one',
     linear='naive_linear_infsa linear_weights linear_infsa',
     multihop='naive_multihop_infsa multihop_infsa token_similarity',

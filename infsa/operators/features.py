@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..theory.neumann import solve_systems
-from .inputs import (check_eps, check_masks, check_qkv, discounts, edge_mask,
-                                    no_autocast, widen, zero_padding)
+from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
+                                    edge_mask, no_autocast, widen, zero_padding)
+from ..theory.norms import naive_norm, spectral_parts
 
 # %% ../../nbs/2_operators/23a_features.ipynb #5b448042
 def _signed(x): return torch.cat([x, -x], -1)
@@ -29,7 +30,7 @@ FEATURE_MAP = 'square'
 
 # %% ../../nbs/2_operators/23a_features.ipynb #f05b6448
 def naive_kernel_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padding_mask=None,
-                       feature_map=FEATURE_MAP):
+                       feature_map=FEATURE_MAP, norm='frobenius'):
     """`kernel_infsa` on a graph made by float64 loops and inverted, one image, head and pair of
     tokens at a time."""
     B, H, N, _ = q.shape
@@ -44,9 +45,8 @@ def naive_kernel_infsa(q, k, v, rho, key_padding_mask=None, eps=1e-6, query_padd
         for h in range(H):
             A = [[f(q[b,h,i]) @ f(k[b,h,j]) * (not removed[b,h,i,j]) for j in range(N)]
                  for i in range(N)]
-            square = sum(a*a for row in A for a in row)
-            hop = (rho[h] * torch.stack([torch.stack(row) for row in A]) / ((square.sqrt()
-                if square > 0 else square) + eps))
+            edges = torch.stack([torch.stack(row) for row in A])
+            hop = rho[h] * edges / (naive_norm(A, norm) + eps)
             rows.append(torch.linalg.inv(one - hop) @ hop @ v[b,h])
     return torch.stack(rows).view_as(v)
 
@@ -61,20 +61,22 @@ def kernel_infsa(q:Tensor, # (B, H, N, D) queries
                  feature_map=FEATURE_MAP, # Name in `FEATURE_MAPS`, or (..., D) -> (..., R) >= 0
                  dropout_p:float=0., # Probability that a key is dropped, before the norm
                  need_weights:bool=False, # Whether to return the weights too
+                 norm:str='frobenius', # What the graph is divided by, a key of `NORMS`
                 )->Tensor: # (B, H, N, Dv); with `need_weights` also the weights (B, H, N, N)
     """All hops on the graph of products of features, exact and in time linear in the tokens.
 
     Time B*H*(N*R*(R + Dv) + R^3), memory B*H*(N + R)*R for R features. Every token has its own
     output.
-    Raises `ValueError` on shapes, masks, `rho`, `eps` or a feature map that do not fit."""
+    Raises `ValueError` on shapes, masks, `rho`, `eps`, `norm` or a feature map that do not fit."""
     _check_kernel(q, k, v, eps, key_padding_mask, query_padding_mask)
+    check_norm(norm)
     dtype = v.dtype
     with no_autocast(q.device):
         q, k, v = zero_padding(*widen(q, k, v), key_padding_mask, query_padding_mask)
         q, k = (_features(q, query_padding_mask, feature_map),
                 _features(k, key_padding_mask, feature_map))
         if dropout_p: k = k * (F.dropout(torch.ones_like(k[..., :1]), dropout_p) > 0)
-        s = _kernel_scale(q, k, rho, eps)
+        s = _kernel_scale(q, k, rho, eps, norm)
         right = k.mT.double() if need_weights else _over_tokens(k, v)
         out = q @ (s * _resolve(s * _over_tokens(k, q), right)).to(q)  # the weights, or the output
         return ((out @ v).to(dtype), out.to(dtype)) if need_weights else out.to(dtype)
@@ -123,9 +125,24 @@ def _over_blocks(x, y):
     return (x.mT @ y).sum(2, dtype=torch.float64)
 
 # %% ../../nbs/2_operators/23a_features.ipynb #32cbac5f
-def _kernel_scale(q, k, rho, eps):
+def _largest_sum(x, y):
+    "Largest row sum of the graph x @ y^T, (B, H, 1, 1) in float64."
+    total = y.sum(-2, keepdim=True, dtype=torch.float64).to(y)
+    return (x @ total.mT).double().max(-2, keepdim=True).values
+
+def _stretch(q, k):
+    "Spectral norm of the graph x @ y^T from above, (B, H, 1, 1)."
+    still_q, still_k = q.detach(), k.detach()
+    bound, u, v = spectral_parts(lambda x: still_q @ (still_k.mT @ x),
+                                 lambda y: still_k @ (still_q.mT @ y), torch.ones_like(k[..., :1]))
+    slope = (u.mT @ q) @ (k.mT @ v)
+    return (slope + (bound - slope).detach()).double()
+
+def _kernel_scale(q, k, rho, eps, norm='frobenius'):
     "rho / (norm + eps) of the graph q @ k^T, (B, H, 1, 1) in float64, without the graph."
-    squares = (_over_tokens(q, q) * _over_tokens(k, k)).sum((-2, -1), keepdim=True)
+    if norm == 'spectral': return discounts(rho, q).double()[..., None, None] / (_stretch(q, k) + eps)
+    if norm == 'schur': squares = _largest_sum(q, k) * _largest_sum(k, q)
+    else: squares = (_over_tokens(q, q) * _over_tokens(k, k)).sum((-2, -1), keepdim=True)
     empty = squares == 0  # the root has an infinite slope at zero
     return (discounts(rho, squares)[..., None, None] / (squares.masked_fill(empty, 1).sqrt()
                                                         + eps)).masked_fill(empty, 0)

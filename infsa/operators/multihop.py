@@ -11,18 +11,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..theory.neumann import hops_for, solve_systems
-from .inputs import (check_eps, check_masks, check_qkv, edge_mask, no_autocast,
-                                    widen, zero_padding)
+from .inputs import (check_eps, check_masks, check_norm, check_qkv, edge_mask,
+                                    no_autocast, widen, zero_padding)
 from .pure import graph_and_scale, naive_pure_infsa, pure_infsa
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #ca7c7e99
 def naive_multihop_infsa(q, k, v, rho, hops=None, key_padding_mask=None, attn_mask=None,
-                         is_causal=False, eps=1e-6, query_padding_mask=None):
+                         is_causal=False, eps=1e-6, query_padding_mask=None, norm='frobenius'):
     """All hops, or the first `hops`, from the matrix that the loops of `naive_pure_infsa` give for
     one hop, in float64."""
     one = torch.eye(k.shape[2], dtype=torch.float64).expand(*k.shape[:3], -1)
     hop = naive_pure_infsa(q, k, one, rho, key_padding_mask, attn_mask, is_causal, eps,
-                           query_padding_mask)  # (B, H, N, M)
+                           query_padding_mask, norm)  # (B, H, N, M)
     if hops is None:
         return torch.linalg.inv(torch.eye(hop.shape[-1], dtype=hop.dtype) - hop) @ hop @ v.double()
     return (sum(torch.linalg.matrix_power(hop, t) @ v.double() for t in range(2, hops + 1))
@@ -42,39 +42,40 @@ def multihop_infsa(q:Tensor, # (B, H, N, D) queries
                    query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
                    dropout_p:float=0., # Probability that an edge is dropped, before the norm
                    need_weights:bool=False, # Whether to return the weights too
+                   norm:str='frobenius', # What the graph is divided by, a key of `NORMS`
                   )->Tensor: # (B, H, N, Dv); with `need_weights` also the weights (B, H, N, N)
     """Sum over hops t = 1, 2, ... of `(rho * A_hat)^t @ v`: exact by one solve, or the first hops
     tile by tile.
 
-    Exact: time B*H*N^3, memory B*H*N*N. With `hops` or `tol`: as many times `pure_infsa`,
-    gradients keep B*H*N*Dv a hop.
-    Raises `ValueError` on shapes, masks, `rho`, `hops` or `tol` that do not fit."""
+    Exact: time B*H*N^3, memory B*H*N*N. With `hops` or `tol`: as many times `pure_infsa`.
+    Raises `ValueError` on what does not fit; `is_causal` takes the norm "frobenius" only."""
     check_qkv(q, k, v)
     check_eps(eps)
+    check_norm(norm, is_causal)
     hops, dtype = _check_hops(q, k, rho, hops, tol, is_causal), v.dtype
     with no_autocast(q.device):
         check_masks(q, k, key_padding_mask, attn_mask, query_padding_mask)
         q, k, v = zero_padding(*widen(q, k, v), key_padding_mask, query_padding_mask)
         masks = key_padding_mask, attn_mask, is_causal, query_padding_mask
         if hops is not None and not (dropout_p or need_weights):
-            return _hop_by_hop(q, k, v, rho, hops, masks, eps).to(dtype)
-        return _dense(q, k, v, rho, hops, masks, eps, dropout_p, need_weights, dtype)
+            return _hop_by_hop(q, k, v, rho, hops, masks, eps, norm).to(dtype)
+        return _dense(q, k, v, rho, hops, masks, eps, norm, dropout_p, need_weights, dtype)
 
 # %% ../../nbs/2_operators/23_multihop.ipynb #cfff52e4
-def _hop_by_hop(q, k, v, rho, hops, masks, eps):
+def _hop_by_hop(q, k, v, rho, hops, masks, eps, norm):
     "Hops by the tiles of `pure_infsa`."
-    hop = lambda v: pure_infsa(q, k, v, rho, *masks[:3], eps, masks[3])
+    hop = lambda v: pure_infsa(q, k, v, rho, *masks[:3], eps, masks[3], norm=norm)
     out = hop(v)
     for _ in range(hops - 1): out = hop(v + out)
     return out
 
-def _dense(q, k, v, rho, hops, masks, eps, dropout_p, need_weights, dtype):
+def _dense(q, k, v, rho, hops, masks, eps, norm, dropout_p, need_weights, dtype):
     "Hops on the graph written out."
     mask, is_causal = edge_mask(q, k, *masks), masks[2]
     if dropout_p:
         dropped = F.dropout(torch.ones(*q.shape[:3], k.shape[2], device=q.device), dropout_p) == 0
         mask = dropped if mask is None else mask | dropped
-    A, scale = graph_and_scale(q, k, rho, mask, is_causal, eps)
+    A, scale = graph_and_scale(q, k, rho, mask, is_causal, eps, norm)
     hop = scale * A
     if not need_weights: return _all_hops(hop, hop @ v, hops, is_causal).to(dtype)
     w = _all_hops(hop, hop, hops, is_causal)

@@ -13,13 +13,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import flop_registry
 
-from .inputs import (check_eps, check_masks, check_qkv, discounts, edge_mask,
-                                    needs_algebra, no_autocast, one_by_one, widen, zero_padding)
-from ..theory.graph import frobenius_norm, token_graph
+from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
+                                    edge_mask, needs_algebra, no_autocast, one_by_one, widen,
+                                    zero_padding)
+from ..theory.graph import token_graph
+from ..theory.norms import NORMS, naive_norm, spectral_parts
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6388525d
 def naive_pure_infsa(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, eps=1e-6,
-                     query_padding_mask=None):
+                     query_padding_mask=None, norm='frobenius'):
     """Pure-InfSA in plain float64 loops, one image, head and token at a time: the yardstick for
     `pure_infsa`."""
     B, H, N, M = *q.shape[:3], k.shape[2]
@@ -35,9 +37,8 @@ def naive_pure_infsa(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_cau
                   for j in range(M)] for i in range(N)]
             for i in range(N):
                 seen = A[:i+1] if is_causal else A
-                square = sum(a*a for row in seen for a in row)
-                norm = square.sqrt() if square > 0 else square
-                rows.append(rho[h] * sum(A[i][j] * v[b,h,j] for j in range(M)) / (norm + eps))
+                total = sum(A[i][j] * v[b,h,j] for j in range(M))
+                rows.append(rho[h] * total / (naive_norm(seen, norm) + eps))
     return torch.stack(rows).view(B, H, N, v.shape[3])
 
 # %% ../../nbs/2_operators/21_pure.ipynb #d706799c
@@ -48,11 +49,11 @@ def _running_norm(A:Tensor # (..., N, M) non-negative, zero above the diagonal
     return squares.masked_fill(zero, 1).sqrt().masked_fill(zero, 0).to(A.dtype)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #8aec4091
-def _graph(q, k, rho, mask, is_causal, eps):
+def _graph(q, k, rho, mask, is_causal, eps, norm):
     "`graph_and_scale` for rho (B, H)."
     A = token_graph(q, k, mask)
-    norm = _running_norm(A) if is_causal else frobenius_norm(A)
-    return A, rho[..., None, None].to(A) / (norm + eps)
+    size = _running_norm(A) if is_causal else NORMS[norm](A)
+    return A, rho[..., None, None].to(A) / (size + eps)
 
 def graph_and_scale(q:Tensor, # (B, H, N, D)
                     k:Tensor, # (B, H, M, D)
@@ -60,14 +61,17 @@ def graph_and_scale(q:Tensor, # (B, H, N, D)
                     mask:Tensor|None=None, # From `edge_mask`, broadcasts to (B, H, N, M)
                     is_causal:bool=False, # Whether row i is divided by the norm of the rows up to i
                     eps:float=1e-6, # Added to the norm, above 0
+                    norm:str='frobenius', # What the graph is divided by, a key of `NORMS`
                    )->tuple: # Graph (B, H, N, M); factor rho / (norm + eps), (B, H, N or 1, 1)
     """The token graph written out, and what its rows are multiplied with; their product is one
     discounted hop."""
-    return _graph(q, k, discounts(rho, q), mask, is_causal, eps)
+    check_norm(norm, is_causal)
+    return _graph(q, k, discounts(rho, q), mask, is_causal, eps, norm)
 
-def _written_out(q, k, v, rho, attn_mask, is_causal, eps):
+def _written_out(q, k, v, rho, attn_mask, is_causal, eps, norm):
     "`_hop` as algebra on the whole graph, for q (B, H, N, D) and rho (B, H)."
-    A, scale = _graph(q, k, rho, edge_mask(q, k, None, attn_mask, is_causal), is_causal, eps)
+    mask = edge_mask(q, k, None, attn_mask, is_causal)
+    A, scale = _graph(q, k, rho, mask, is_causal, eps, norm)
     return (A @ v) * scale
 
 # %% ../../nbs/2_operators/21_pure.ipynb #2bc9cc74
@@ -108,62 +112,102 @@ def _edges(q, k, attn_mask, is_causal, g, r, c, buffer):
     return A.tril_(r.start - c.start) if is_causal else A
 
 # %% ../../nbs/2_operators/21_pure.ipynb #ac2b4474
-def _hop(q, k, v, rho, attn_mask, is_causal, eps):
-    "Output (G, N, Dv) and norms (G, N or 1) for heads of all images in one axis; `rho` is (G,)."
-    G, N, D = q.shape
-    out, squares = v.new_zeros(G, N, v.shape[2]), v.new_zeros(G, N, dtype=torch.float64)
-    buffer = _buffer(q, k)
+def _schur_parts(rows, cols):
+    """Square of Schur's norm, (G, 1), and factors (G, N, 2) and (G, M, 2), whose product is the
+    slope of the norm along every edge."""
+    (top, i), (left, j) = (s.max(1, keepdim=True) for s in (rows, cols))
+    half = (top*left).sqrt()/2
+    def at(s, place, size): # half / size in one place
+        return torch.zeros_like(s).scatter_(1, place, half/size.where(size > 0, 1))
+    return (top*left, torch.stack([at(rows, i, top), torch.ones_like(rows)], -1),
+            torch.stack([torch.ones_like(cols), at(cols, j, left)], -1))
+
+def _spectral_parts(q, k, attn_mask, buffer):
+    "The same for the spectral norm, with factors (G, N, 1) and (G, M, 1), by sweeps over tiles."
+    tiles = list(_tiles(q, k, False))
+    def sweep(x, length, transpose):
+        total = x.new_zeros(len(x), length, 1)
+        for g,r,c in tiles:
+            A = _edges(q, k, attn_mask, False, g, r, c, buffer)
+            if transpose: _add_product(total[g, c], A.mT, x[g, r])
+            else: _add_product(total[g, r], A, x[g, c])
+        return total
+    bound, u, v = spectral_parts(lambda x: sweep(x, q.shape[1], False),
+                                 lambda y: sweep(y, k.shape[1], True), torch.ones_like(k[..., :1]))
+    return bound.squeeze(-1).double().square(), u, v
+
+# %% ../../nbs/2_operators/21_pure.ipynb #c7bff040
+def _hop(q, k, v, rho, attn_mask, is_causal, eps, norm='frobenius'):
+    """Output (G, N, Dv) and norms (G, N or 1) for heads of all images in one axis; `rho` is (G,).
+    Then two factors of the norm's slope along the edges, empty for Frobenius' norm."""
+    (G, N, D), M = q.shape, k.shape[1]
+    out, buffer = v.new_zeros(G, N, v.shape[2]), _buffer(q, k)
+    rows, cols = (v.new_zeros(G, n, dtype=torch.float64) for n in (N, M))
     for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, buffer)
-        squares[g, r] += torch.linalg.vector_norm(A, dim=-1).double().square()
+        if norm == 'frobenius':
+            rows[g, r] += torch.linalg.vector_norm(A, dim=-1).double().square()
+        elif norm == 'schur':
+            rows[g, r] += A.sum(-1)
+            cols[g, c] += A.sum(-2)
         _add_product(out[g, r], A, v[g, c])
-    norm = ((squares.cumsum(1) if is_causal else squares.sum(1, keepdim=True))
-            .sqrt() / D).to(v.dtype)
-    return out.mul_((rho[:, None] / (norm + eps) / D).unsqueeze(-1)), norm
+    if norm == 'schur': square, *factors = _schur_parts(rows, cols)
+    elif norm == 'spectral': square, *factors = _spectral_parts(q, k, attn_mask, buffer)
+    else:
+        square = rows.cumsum(1) if is_causal else rows.sum(1, keepdim=True)
+        factors = v.new_empty(G, N, 0), v.new_empty(G, M, 0)
+    size = (square.sqrt() / D).to(v.dtype)
+    out.mul_((rho[:, None] / (size + eps) / D).unsqueeze(-1))
+    return out, size, *(f.to(v.dtype) for f in factors)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #9a6d5e96
-def _hop_backward(dO, q, k, v, rho, attn_mask, out, norm, is_causal, eps):
+def _hop_backward(dO, q, k, v, rho, attn_mask, out, size, left, right, is_causal, eps):
     "Gradients of `_hop` for q, k, v and rho."
-    G, N, D = q.shape
     dq, dk, dv = (torch.zeros_like(t, memory_format=torch.contiguous_format) for t in (q, k, v))
-    share = (dO * out).sum(-1)  # (G, N)
-    slope = (-share / (norm + eps) / norm.where(norm > 0, 1)).where(norm > 0, 0) / D**2
+    D, share, plain = q.shape[2], (dO * out).sum(-1), left.shape[2] == 0  # (G, N)
+    slope = -share / (size + eps)
+    if plain: slope = (slope / size.where(size > 0, 1)).where(size > 0, 0) / D
     slope = slope.flip(1).cumsum(1).flip(1) if is_causal else slope.sum(1, keepdim=True)
-    dO, slope = (dO * (rho[:, None] / (norm + eps) / D).unsqueeze(-1),
-                 slope.expand(G, N).unsqueeze(-1))
+    slope = (slope / D).expand(share.shape).unsqueeze(-1)
+    dO, left = dO * (rho[:, None] / (size + eps) / D).unsqueeze(-1), left * slope
     edges, grads = _buffer(q, k), _buffer(q, k)
     for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, edges)
         _add_product(dv[g, c], A.mT, dO[g, r])
         dA = torch.bmm(dO[g, r], v[g, c].mT, out=grads[:A.numel()].view(A.shape))
-        dA.addcmul_(A, slope[g, r]).masked_fill_(A == 0, 0)
+        if plain: dA.addcmul_(A, slope[g, r])
+        else: _add_product(dA, left[g, r], right[g, c].mT)
+        dA.masked_fill_(A == 0, 0)
         _add_product(dq[g, r], dA, k[g, c])
         _add_product(dk[g, c], dA.mT, q[g, r])
     return dq, dk, dv, share.sum(1) / rho
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6ad452d8
 def _hop_heads(q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None, is_causal:bool,
-               eps:float)->tuple[Tensor, Tensor]:
-    "`_hop` for q (B, H, N, D) and rho (B, H): output (B, H, N, Dv) and norms (B, H, N or 1)."
-    out, norm = _hop(*(t.flatten(0, 1) for t in (q, k, v)), rho.flatten(), attn_mask, is_causal,
-                     eps)
-    return out.unflatten(0, q.shape[:2]), norm.unflatten(0, q.shape[:2])
+               eps:float, norm:str)->tuple[Tensor, Tensor, Tensor, Tensor]:
+    "`_hop` for q (B, H, N, D) and rho (B, H), with G = B*H as two axes in all results."
+    results = _hop(*(t.flatten(0, 1) for t in (q, k, v)), rho.flatten(), attn_mask, is_causal, eps,
+                   norm)
+    return tuple(t.unflatten(0, q.shape[:2]) for t in results)
 
 _hop_op = torch.library.custom_op('infsa::pure_hop', _hop_heads, mutates_args=())
 
 @_hop_op.register_fake
-def _(q, k, v, rho, attn_mask, is_causal, eps):
+def _(q, k, v, rho, attn_mask, is_causal, eps, norm):
+    rank = dict(frobenius=0, schur=2, spectral=1)[norm]
     return (v.new_empty(*q.shape[:3], v.shape[3]),
-            v.new_empty(*q.shape[:2], q.shape[2] if is_causal else 1))
+            v.new_empty(*q.shape[:2], q.shape[2] if is_causal else 1),
+            *(v.new_empty(*t.shape[:3], rank) for t in (q, k)))
 
+# %% ../../nbs/2_operators/21_pure.ipynb #a76ebb9f
 @torch.library.custom_op('infsa::pure_hop_backward', mutates_args=())
 def _hop_backward_op(dO:Tensor, q:Tensor, k:Tensor, v:Tensor, rho:Tensor, attn_mask:Tensor|None,
-                     out:Tensor, norm:Tensor, is_causal:bool, eps:float)->tuple[Tensor, Tensor,
-    Tensor, Tensor]:
+                     out:Tensor, size:Tensor, left:Tensor, right:Tensor, is_causal:bool, eps:float,
+                     norm:str)->tuple[Tensor, Tensor, Tensor, Tensor]:
     "`_hop_backward` for the shapes of `_hop_op`."
-    flat = [t.flatten(0, 1) for t in (dO, q, k, v, rho)]
-    *grads, drho = _hop_backward(*flat, attn_mask, out.flatten(0, 1), norm.flatten(0, 1), is_causal,
-                                 eps)
+    flat, results = ([t.flatten(0, 1) for t in o] for o in ((dO, q, k, v, rho),
+                                                            (out, size, left, right)))
+    *grads, drho = _hop_backward(*flat, attn_mask, *results, is_causal, eps)
     return *(g.unflatten(0, q.shape[:2]) for g in grads), drho.view(rho.shape)
 
 @_hop_backward_op.register_fake
@@ -171,13 +215,13 @@ def _(dO, *inputs):
     return tuple(torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs[:4])
 
 def _save(ctx, inputs, output):
-    *tensors, is_causal, eps = inputs
-    ctx.mark_non_differentiable(output[1])
+    *tensors, is_causal, eps, norm = inputs
+    ctx.mark_non_differentiable(*output[1:])
     ctx.save_for_backward(*tensors, *output)
-    ctx.options = is_causal, eps
+    ctx.options = is_causal, eps, norm
 
-_hop_op.register_autograd(lambda ctx, dO, _: (*_hop_backward_op(dO, *ctx.saved_tensors,
-    *ctx.options), None, None, None), setup_context=_save)
+_hop_op.register_autograd(lambda ctx, dO, *_: (*_hop_backward_op(dO, *ctx.saved_tensors,
+    *ctx.options), *[None]*4), setup_context=_save)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #b5586594
 @one_by_one
@@ -188,16 +232,16 @@ class _TiledBackward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        *tensors, _, _, is_causal, eps = inputs
+        *tensors, _, _, _, _, is_causal, eps, norm = inputs
         ctx.save_for_backward(*tensors)
-        ctx.options = is_causal, eps
+        ctx.options = is_causal, eps, norm
 
     @staticmethod
     def backward(ctx, *slopes):
         *inputs, attn_mask = ctx.saved_tensors
         hop = lambda *qkvr: _written_out(*qkvr, attn_mask, *ctx.options)
         first = lambda dO, *qkvr: torch.func.vjp(hop, *qkvr)[1](dO)
-        return *torch.func.vjp(first, *inputs)[1](slopes), *[None]*5
+        return *torch.func.vjp(first, *inputs)[1](slopes), *[None]*8
 
 @one_by_one
 class _Tiled(torch.autograd.Function):
@@ -206,11 +250,11 @@ class _Tiled(torch.autograd.Function):
     setup_context = staticmethod(_save)
 
     @staticmethod
-    def backward(ctx, dO, _):
-        return *_TiledBackward.apply(dO, *ctx.saved_tensors, *ctx.options), None, None, None
+    def backward(ctx, dO, *_):
+        return *_TiledBackward.apply(dO, *ctx.saved_tensors, *ctx.options), *[None]*4
 
 # %% ../../nbs/2_operators/21_pure.ipynb #206dc875
-def _one_hop(*args): # q, k, v (B, H, tokens, D), rho (B, H), attn_mask, is_causal, eps
+def _one_hop(*args): # q, k, v (B, H, tokens, D), rho (B, H), attn_mask, is_causal, eps, norm
     if needs_algebra(): return _written_out(*args)
     return (_hop_op if torch.compiler.is_compiling() else _Tiled.apply)(*args)[0]
 
@@ -231,23 +275,25 @@ def pure_infsa(q:Tensor, # (B, H, N, D) queries
                query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
                dropout_p:float=0., # Probability that an edge is dropped, after the norm
                need_weights:bool=False, # Whether to return the weights too
+               norm:str='frobenius', # What the graph is divided by, a key of `NORMS`
               )->Tensor: # (B, H, N, Dv); with `need_weights` also the weights (B, H, N, M)
-    """One discounted hop `rho * A_hat @ v` on the normalised token graph; half types are computed
-    in float32.
+    """One discounted hop `rho * A_hat @ v` on the normalised token graph, in float32 at least.
 
     Time B*H*N*M*D; memory of the tiled form B*H*(N+M)*D, with weights or dropout B*H*N*M.
-    Raises `ValueError` on shapes, masks, `rho` or `eps` that do not fit. Source: arXiv
-    2603.00175."""
+    Raises `ValueError` on what does not fit; `is_causal` takes the paper's norm, Frobenius', only.
+    Source: arXiv 2603.00175."""
     check_qkv(q, k, v)
     check_eps(eps)
+    check_norm(norm, is_causal)
     check_masks(q, k, key_padding_mask, attn_mask, query_padding_mask)
     rho, dtype = discounts(rho, widen(q)[0]), v.dtype
     with no_autocast(q.device):
         q, k, v = zero_padding(*widen(q, k, v), key_padding_mask, query_padding_mask)
         if attn_mask is not None: attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2])
         if not (need_weights or dropout_p):
-            return _one_hop(q, k, v, rho, attn_mask, is_causal, eps).to(dtype)
-        A, scale = _graph(q, k, rho, edge_mask(q, k, None, attn_mask, is_causal), is_causal, eps)
+            return _one_hop(q, k, v, rho, attn_mask, is_causal, eps, norm).to(dtype)
+        edges = edge_mask(q, k, None, attn_mask, is_causal)
+        A, scale = _graph(q, k, rho, edges, is_causal, eps, norm)
         if dropout_p: A = F.dropout(A, dropout_p)
         out = ((A @ v) * scale).to(dtype)
     return (out, (A * scale).to(dtype)) if need_weights else out

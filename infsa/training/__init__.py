@@ -5,5 +5,6 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     recipe='RECIPES NO_DECAY Recipe param_groups adamw warmup_cosine NonFiniteLoss StopOnNonFinite '
            'StopOnInterrupt Timing BarText make_learner fit',
+    reach='RIVALS task_model train_on_task hops_reached task_study',
     run='plot_curves train',
     study='write_rows')

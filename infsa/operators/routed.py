@@ -137,26 +137,44 @@ def token_shares(x:Tensor, # (B, N, C) tokens, float32 or wider
     "Share of each token in each route, from the tokens themselves."
     return F.linear(x, u, c).unflatten(-1, (-1, num_heads)).softmax(-2)
 
-def routed_key(total, total_x, W, b, m, eps=1e-6):
-    "`absorbed_key` for each route: from sums (B, m*H) and (B, m*H, C) to u and c of these shapes."
-    u, c = absorbed_key(total.unflatten(1, (m, -1)).flatten(0, 1),
-                        total_x.unflatten(1, (m, -1)).flatten(0, 1), W, b, eps)
-    return (t.unflatten(0, (-1, m)).flatten(1, 2) for t in (u, c))
+# %% ../../nbs/2_operators/22b_routed.ipynb #12ba839e
+def routed_key(total:Tensor, # (B, m*H) sum of the energies shared out
+               total_x:Tensor, # (B, m*H, C) sum of energy times share times token
+               W, # Three tensors (H, D, C), the input projection
+               b, # Three tensors (H, D), its bias
+               m:int, # Routes
+               eps:float=1e-6, # Added to the sum, above 0
+              )->tuple: # u (B, m*H, C) and c (B, m*H)
+    "The pooled query of each route, already multiplied with the key projection."
+    total, total_x = (t.unflatten(1, (m, -1)).flatten(0, 1) for t in (total, total_x))
+    return tuple(t.unflatten(0, (-1, m)).flatten(1, 2)
+                 for t in absorbed_key(total, total_x, W, b, eps))
 
-def routed_value(kept, kept_x, scale, W, b, m):
-    "`absorbed_value` for each route: a head's answer in its own place, zeros in the others."
+def routed_value(kept:Tensor, # (B, m*H) sum of the weights that act
+                 kept_x:Tensor, # (B, m*H, C) sum of weight times token
+                 scale:Tensor, # (B, m*H) discount over the sum of all weights
+                 W, # Three tensors (H, D, C), the input projection
+                 b, # Three tensors (H, D), its bias
+                 m:int, # Routes
+                )->Tensor: # (B, m*H, C)
+    "Answer of each route and head, in the place of its head and zero elsewhere."
     kept, kept_x, scale = (t.unflatten(1, (m, -1)).flatten(0, 1) for t in (kept, kept_x, scale))
     answers = absorbed_value(kept, kept_x, scale, W, b).unflatten(0, (-1, m))  # (B, m, C)
     apart = answers.unflatten(-1, (len(W[0]), -1)).mT.diag_embed()  # (B, m, D, H, H)
     return apart.permute(0, 1, 3, 4, 2).flatten(1, 2).flatten(-2)  # (B, m*H, C)
 
-def project_routes(rows, project):
-    "What an affine `project` makes of rows (B, m*H, C), without its bias, which comes last."
+# %% ../../nbs/2_operators/22b_routed.ipynb #e6fe9f90
+def project_routes(rows:Tensor, # (B, m*H, C) from `routed_value`
+                   project, # The last projection, affine, such as a `nn.Linear`
+                  )->Tensor: # (B, m*H + 1, C)
+    "What the projection makes of each row without its bias, which comes last."
     ends = project(torch.cat([rows, torch.zeros_like(rows[:, :1])], 1))
     return torch.cat([ends[:, :-1] - ends[:, -1:], ends[:, -1:]], 1)  # (B, m*H + 1, C)
 
-def read_routes(shares, ends):
-    "Output (B, N, C) of tokens with shares (B, N, m*H) in what `project_routes` gives."
+def read_routes(shares:Tensor, # (B, N, m*H) of the tokens, route by route and head by head
+                ends:Tensor, # (B, m*H + 1, C) from `project_routes`
+               )->Tensor: # (B, N, C)
+    "Output of the layer: each token adds up the rows in its shares, and the bias once."
     return torch.baddbmm(ends[:, -1:], shares.to(ends), ends[:, :-1])
 
 # %% ../../nbs/2_operators/22b_routed.ipynb #3547bceb
@@ -171,8 +189,8 @@ def routed_context(x:Tensor, # (B, N, C) tokens
                    dropout_p:float=0., # Probability that a key is dropped from a route
                    reduce=None, # Adds (B, n) sums over processes that share the tokens
                   )->tuple: # Shares (B, N, m*H), rows (B, m*H, C), weights (B, N, m*H)
-    """Routed self-attention short of its last projection; the layer's output is `read_routes(shares,
-    project_routes(rows, out_proj))`. All are float32 or wider but for the rows.
+    """Routed self-attention short of its last projection; the layer's output is
+    `read_routes(shares, project_routes(rows, out_proj))`. Rows are in the type of x.
 
     Exact; N*C*C + O(N*C*H*m) operations. In training queries are kept."""
     dtype, C, H = _check_layer(x, in_proj_weight, in_proj_bias, num_heads), x.shape[2], num_heads
@@ -191,6 +209,7 @@ def routed_context(x:Tensor, # (B, N, C) tokens
                                           partial(_reduce_together, reduce))
     return shares, rows.to(x.dtype), a
 
+# %% ../../nbs/2_operators/22b_routed.ipynb #2e957498
 def _routed_context(x, energy, W, b, routes, rho, mask, eps, dropout_p, whole):
     m = routes.shape[1]
     s = token_shares(x, *absorbed_routes(routes, W, b), len(W[0]))  # (B, N, m, H)
@@ -202,4 +221,5 @@ def _routed_context(x, energy, W, b, routes, rho, mask, eps, dropout_p, whole):
     total, kept_x, *acts = whole(*sums)
     scale = discounts(rho, total.unflatten(1, (m, -1))[:, 0]).repeat(1, m) / (total + eps)
     shares = s.flatten(2) if mask is None else s.flatten(2).masked_fill(mask, 0)
-    return shares, routed_value(acts[0] if acts else total, kept_x, scale, W, b, m), kept * scale[:, None]
+    rows = routed_value(acts[0] if acts else total, kept_x, scale, W, b, m)
+    return shares, rows, kept * scale[:, None]

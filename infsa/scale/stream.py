@@ -42,10 +42,8 @@ class _Sums:
 # %% ../../nbs/8_scale/80_stream.ipynb #710f1644
 _EPS = 1e-6  # as in `absorbed_linear_infsa`
 
-class _Mixing:
+class _Sweeps:
     "Linear-InfSA of one block by two sweeps over its tokens, of which it keeps sums."
-    routed = False
-
     def __init__(self, block):
         self.norm, self.attn, self.H, C = (block.norm1, block.attn, block.attn.num_heads,
                                            block.attn.embed_dim)
@@ -69,17 +67,21 @@ class _Mixing:
         self.keys.add(a, h)
         return a[0].mT
 
+# %% ../../nbs/8_scale/80_stream.ipynb #bb12800c
+class _Mixing(_Sweeps):
+    "And the one row that all tokens receive."
+    routed = False
     def close(self): self.row = self.output(); return self
     def answer(self, x): return self.row # to the tokens x, (1, n, C)
 
-    def output(self): # (1, 1, C), the row that all tokens receive
+    def output(self): # (1, 1, C)
         total, total_x = self.keys.totals(self.W)
         # (1, C)
         o = absorbed_value(total, total_x, self.attn.rho.to(total)/(total + _EPS), self.W, self.b)
         return self.attn.out_proj(o.to(self.query[0].dtype)[:, None])
 
 # %% ../../nbs/8_scale/80_stream.ipynb #a4939537
-class _RoutedMixing(_Mixing):
+class _RoutedMixing(_Sweeps):
     "The same with several pooled queries."
     routed = True
 
@@ -89,17 +91,16 @@ class _RoutedMixing(_Mixing):
         self.m, self.asked = routes.shape[1], 0
         self.routes = absorbed_routes(routes, self.W, self.b)
 
-    def _shares(self, h): return token_shares(h, *self.routes, self.H) # (1, n, m, H)
+    def _shares(self, h): return token_shares(*widen(h), *self.routes, self.H) # (1, n, m, H)
 
     def read_queries(self, x):
-        h = self.norm(x)
-        s = self._shares(*widen(h))
+        s = self._shares(h := self.norm(x))
         self.asked = self.asked + s.sum(1, dtype=torch.float64)
         energy = query_energies(h, *self.query, self.H)
         self.queries.add((energy[..., None, :]*s).flatten(2), *widen(h))
 
     def pool_queries(self):
-        self.pooled = tuple(routed_key(*self.queries.totals(self.W), self.W, self.b, self.m, _EPS))
+        self.pooled = routed_key(*self.queries.totals(self.W), self.W, self.b, self.m, _EPS)
 
     def close(self):
         total, total_x = self.keys.totals(self.W)
@@ -112,13 +113,11 @@ class _RoutedMixing(_Mixing):
         return self
 
     def answer(self, x):
-        return read_routes(self._shares(*widen(self.norm(x))).flatten(2), self.ends)
+        return read_routes(self._shares(self.norm(x)).flatten(2), self.ends)
 
     def received(self, x): # (H, n), the weights of these keys, all of which sum to one
         a = key_weights(*widen(self.norm(x)), *self.pooled).unflatten(-1, (self.m, -1))
         return (a*self.each[:, None]).sum(2)[0].mT
-
-def _mixing(block): return (_RoutedMixing if block.attn.num_queries > 1 else _Mixing)(block)
 
 # %% ../../nbs/8_scale/80_stream.ipynb #f7456bd8
 _all_ = ['open_image']
@@ -167,6 +166,8 @@ def _band(grid, chunk):
     return min(grid[0], max(1, chunk//grid[1]))  # rows of patches embedded at once
 
 # %% ../../nbs/8_scale/80_stream.ipynb #deed839e
+def _mixing(block): return (_Mixing if block.attn.num_queries == 1 else _RoutedMixing)(block)
+
 def _blocks(model, x, chunk, shares):
     """Runs all blocks over `x` (1, N, C) in place and fills `shares` (depth, H, N), if given;
     yields after each chunk."""

@@ -3,7 +3,7 @@ from infsa.command import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
-    attention='VARIANTS UNDISCOUNTED LOWEST EDGE softmax_attention identity_attention '
+    attention='VARIANTS UNDISCOUNTED DEFAULT_NORMS LOWEST EDGE softmax_attention identity_attention '
               'InfSAttention',
     vit='SIZES DropPath Block resize_matrix InfViT list_models model_parts '
         'create_model',

@@ -135,8 +135,7 @@ class _Parameters(nn.Module):
 class _Projections(_Parameters):
     "First values, casts and the way from tokens to heads."
     def reset_parameters(self)->None:
-        """Draw first values as `nn.MultiheadAttention` does, those of `out_proj` too; the discount
-        starts again where it did."""
+        "Draw first values as `nn.MultiheadAttention` does, of `out_proj` too, and discounts anew."
         self.out_proj.reset_parameters(); self._draw()
 
     def _draw(self): # `out_proj` has drawn its weight when it was made
@@ -145,8 +144,7 @@ class _Projections(_Parameters):
         for b in (self.in_proj_bias, self.out_proj.bias):
             if b is not None: nn.init.zeros_(b)
         if self.rho_logit is not None: nn.init.constant_(self.rho_logit, self.first_logit)
-        if self.query_routes is not None:
-            nn.init.normal_(self.query_routes, std=self.head_dim**-.5)
+        if (r := self.query_routes) is not None: nn.init.normal_(r, std=self.head_dim**-.5)
 
     def _apply(self, fn, recurse=True):
         "Casts pass by the logit: a half type would lose its small steps."
@@ -279,6 +277,7 @@ class _Routed(_Roles):
         return out, torch.einsum('bngh,bmgh->bhnm', s, a).to(out.dtype)
 
     def _received(self, x, kpm):
+        if self.query_routes is None: return self._mix((x, x, x), kpm, kpm, True)[1].sum(-2)
         q, k = self.project(*self._without_padding((x, x), kpm, kpm))
         return routed_received(q, k, self.routes, kpm, kpm)
 
@@ -345,8 +344,7 @@ class _Mixer(_Absorbing):
                       key_padding_mask:Tensor|None=None, # (B, N), True for padding
                      )->Tensor: # (B, H, N), each head sums to one
         "Share of the layer's attention that each token receives: column sums of its weights."
-        received = (self._mix((x, x, x), key_padding_mask, key_padding_mask, True)[1].sum(-2)
-                    if self.query_routes is None else self._received(x, key_padding_mask))
+        received = self._received(x, key_padding_mask)
         return received / received.sum(-1, keepdim=True).clamp_min(torch.finfo(received.dtype).tiny)
 
     def extra_repr(self):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..theory.neumann import solve_systems
 from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
                                     edge_mask, no_autocast, widen, zero_padding)
-from ..theory.norms import naive_norm, spectral_parts
+from ..theory.norms import largest, naive_norm, spectral_parts
 
 # %% ../../nbs/2_operators/23a_features.ipynb #5b448042
 def _signed(x): return torch.cat([x, -x], -1)
@@ -128,7 +128,7 @@ def _over_blocks(x, y):
 def _largest_sum(x, y):
     "Largest row sum of the graph x @ y^T, (B, H, 1, 1) in float64."
     total = y.sum(-2, keepdim=True, dtype=torch.float64).to(y)
-    return (x @ total.mT).double().max(-2, keepdim=True).values
+    return largest((x @ total.mT).double().squeeze(-1))[0][..., None, None]
 
 def _stretch(q, k):
     "Spectral norm of the graph x @ y^T from above, (B, H, 1, 1)."
@@ -140,7 +140,8 @@ def _stretch(q, k):
 
 def _kernel_scale(q, k, rho, eps, norm='frobenius'):
     "rho / (norm + eps) of the graph q @ k^T, (B, H, 1, 1) in float64, without the graph."
-    if norm == 'spectral': return discounts(rho, q).double()[..., None, None] / (_stretch(q, k) + eps)
+    if norm == 'spectral':
+        return discounts(rho, q).double()[..., None, None] / (_stretch(q, k) + eps)
     if norm == 'schur': squares = _largest_sum(q, k) * _largest_sum(k, q)
     else: squares = (_over_tokens(q, q) * _over_tokens(k, k)).sum((-2, -1), keepdim=True)
     empty = squares == 0  # the root has an infinite slope at zero

@@ -17,7 +17,7 @@ from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
                                     edge_mask, needs_algebra, no_autocast, one_by_one, widen,
                                     zero_padding)
 from ..theory.graph import token_graph
-from ..theory.norms import NORMS, naive_norm, spectral_parts
+from ..theory.norms import NORMS, largest, naive_norm, spectral_parts
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6388525d
 def naive_pure_infsa(q, k, v, rho, key_padding_mask=None, attn_mask=None, is_causal=False, eps=1e-6,
@@ -115,10 +115,11 @@ def _edges(q, k, attn_mask, is_causal, g, r, c, buffer):
 def _schur_parts(rows, cols):
     """Square of Schur's norm, (G, 1), and factors (G, N, 2) and (G, M, 2), whose product is the
     slope of the norm along every edge."""
-    (top, i), (left, j) = (s.max(1, keepdim=True) for s in (rows, cols))
+    (top, i), (left, j) = ((o.unsqueeze(1) for o in largest(s)) for s in (rows, cols))
     half = (top*left).sqrt()/2
     def at(s, place, size): # half / size in one place
-        return torch.zeros_like(s).scatter_(1, place, half/size.where(size > 0, 1))
+        room = F.pad(torch.zeros_like(s), (0, 1))
+        return room.scatter_(1, place, half/size.where(size > 0, 1))[:, :-1]
     return (top*left, torch.stack([at(rows, i, top), torch.ones_like(rows)], -1),
             torch.stack([torch.ones_like(cols), at(cols, j, left)], -1))
 

@@ -7,7 +7,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     graph='POLE_GAP token_graph frobenius_norm frobenius_normalize katz_centrality '
           'pagerank eigenvector_centrality',
     markov='AbsorbingChain',
-    norms='STEPS schur_norm spectral_parts spectral_norm NORMS naive_norm',
+    norms='STEPS largest schur_norm spectral_parts spectral_norm NORMS naive_norm',
     neumann='check_rho neumann_series resolvent truncation_bound hops_for',
     radius='TINY check_square spectral_radius',
     solve='BATCHED_ROWS forward_mode solve_systems')

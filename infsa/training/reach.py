@@ -57,8 +57,9 @@ class _Filter(nn.Module):
         one = A @ v
         return w0*v + w1*one + wk*(torch.linalg.matrix_power(A, self.power - 1) @ one)
 
-RIVALS = dict(row=('multihop', lambda heads: _row), symmetric=('multihop', lambda heads: _symmetric),
-              filter=('softmax', _Filter))
+# variant that lends its weights, and how to make the mixer for a number of heads
+RIVALS = dict(row=('multihop', lambda heads: _row),
+              symmetric=('multihop', lambda heads: _symmetric), filter=('softmax', _Filter))
 
 # %% ../../nbs/6_training/63_reach.ipynb #5aa14994
 class _Rival(nn.Module):

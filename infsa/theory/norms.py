@@ -54,9 +54,9 @@ def spectral_norm(A:Tensor, # (..., N, M), nowhere negative
     holds still."""
     A = A.to(torch.promote_types(A.dtype, torch.float32))
     still = A.detach()
-    x = torch.ones_like(still[..., :1, :]).mT
+    x = still.new_ones(*A.shape[:-2], A.shape[-1], 1)
     bound, u, v = spectral_parts(lambda x: still @ x, lambda y: still.mT @ y, x)
-    slope = (u.mT @ A @ v)
+    slope = u.mT @ A @ v
     return slope + (bound - slope).detach()
 
 # norms that `pure_infsa`, `multihop_infsa` and `kernel_infsa` divide a graph by

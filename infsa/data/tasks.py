@@ -136,6 +136,7 @@ class _NewBatches:
                 y = y.masked_fill(level > deepest, -100)
             yield x, y
 
+# %% ../../nbs/4_data/46_tasks.ipynb #04c5ec1e
 def task_dls(task:Task, # What to learn
              batch_size:int=64, # Samples a batch
              batches:int=1500, # Batches an epoch

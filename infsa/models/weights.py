@@ -30,6 +30,7 @@ def _norms(model, norm=None):
     return [(norm or b.attn._graph_norm()) if b.attn.variant in DEFAULT_NORMS else None
             for b in model.blocks] if isinstance(model, InfViT) else []
 
+# %% ../../nbs/3_models/32_weights.ipynb #66fb543f
 def save_model(model:nn.Module, # From `create_model`
                file, # Path ending in .safetensors
                name:str, # Name given to `create_model`

@@ -102,6 +102,7 @@ def _macs(model, task): # multiply-accumulates of one sample, forward
         model.eval()(task.sample(1, 0)[0])
     return counter.get_total_flops()//2
 
+# %% ../../nbs/6_training/63_reach.ipynb #232064fd
 def train_on_task(task:str, # Name for `create_task`, such as 'chains8'
                   mixer:str, # A key of `VARIANTS` or `RIVALS`
                   depth:int=2, # Blocks

@@ -125,3 +125,10 @@ def test_findings_are_counted_and_are_the_exit_code():
     wrong = check_pages('widht')
     assert wrong.returncode == 2 and 'no such rule: widht' in wrong.stderr
     assert all(name in check_pages('--help').stdout for name in RULES)
+
+
+def test_a_warning_with_a_path_is_found(tmp_path):
+    made = page(tmp_path, ['x', 'y'])
+    for cell, said in zip(made.cells, ('/a/.venv/lib/site-packages/b.py:1: Warning', 'a/b: fine')):
+        cell['outputs'] = [dict(output_type='stream', name='stderr', text=[said])]
+    assert lines(made, 'machine_paths') == ['/a/.venv/lib/site-packages/b.py:1:']

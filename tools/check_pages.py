@@ -74,6 +74,14 @@ def file_names(page):
             for m in pattern.finditer(words): yield i, m[0]
 
 
+def machine_paths(page):
+    "what a cell prints names no place of the machine that ran it"
+    for i, c in enumerate(page.cells):
+        for out in c.get('outputs', []):
+            said = text(out.get('text', '')) + text(out.get('data', {}).get('text/plain', ''))
+            for m in re.finditer(r'/\S*(site-packages|\.venv)/\S*', said): yield i, m[0]
+
+
 def anchors(page):
     "What a link to a page may name: headings, and names of the package with their methods."
     markdown = [re.sub(r'^```.*?^```', '', text(c['source']), flags=re.M | re.S)
@@ -172,7 +180,7 @@ def story_answers(page):
 
 
 EVERYWHERE = (width, picture_width, picture_words, exported_lines, page_cells, file_names,
-              links, hidden_names)
+              machine_paths, links, hidden_names)
 STORY = (story_cells, story_picture, story_refusals, story_links, story_order, story_answers)
 RULES = {r.__name__: r for r in EVERYWHERE + STORY}
 

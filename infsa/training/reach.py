@@ -6,29 +6,30 @@
 __all__ = ['RIVALS', 'task_model', 'train_on_task', 'hops_reached', 'task_study']
 
 # %% ../../nbs/6_training/63_reach.ipynb #8f6a54a1
-import json, math, time
+import json, time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..command import environment, one_of, show_progress
+from ..data.tasks import create_task, task_dls
+from ..models.attention import VARIANTS
+from ..models.vit import InfViT
+from ..operators.pure import token_graph
+from ..theory.solve import solve_systems
+from .recipe import StopOnNonFinite, warmup_cosine
+from .study import write_rows
+
 from fastai.callback.schedule import ParamScheduler
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import set_seed
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-
-from ..command import environment, one_of, show_progress
-from ..data.tasks import create_task, task_dls
-from ..models.attention import UNDISCOUNTED, VARIANTS
-from ..models.vit import InfViT
-from ..operators.pure import token_graph
-from ..theory.solve import solve_systems
-from .recipe import StopOnNonFinite, warmup_cosine
-from .study import write_rows
 
 # %% ../../nbs/6_training/63_reach.ipynb #e14b7962
 def _all_hops(A, v, rho): # over a graph that is divided already

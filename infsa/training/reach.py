@@ -8,6 +8,7 @@ __all__ = ['RIVALS', 'task_model', 'train_on_task', 'hops_reached', 'task_study'
 # %% ../../nbs/6_training/63_reach.ipynb #8f6a54a1
 import json, time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from inspect import signature
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -144,10 +145,15 @@ def hops_reached(accuracy:list, # By level, from 0 hops
     return next((i for i, a in enumerate(accuracy[1:]) if a < least), len(accuracy) - 1)
 
 # %% ../../nbs/6_training/63_reach.ipynb #e8c7e580
+# what a row holds beside its settings
+_FOUND = 'parameters', 'macs', 'seconds', 'discounts', 'accuracy', 'commit', 'machine'
+
 def _made(job, rows):
-    "The row of `rows` that was made with the settings of `job`, or None."
-    settings = {k: v for k, v in job.items() if k != 'device'}
-    return next((r for r in rows if all(r.get(k) == v for k, v in settings.items())), None)
+    "The row of `rows` that was made with the settings of `job` and no others, or None."
+    usual = {n: p.default for n, p in signature(train_on_task).parameters.items()
+             if p.default is not p.empty}
+    wanted = {k: v for k, v in (usual | job).items() if k != 'device'}
+    return next((r for r in rows if {k: v for k, v in r.items() if k not in _FOUND} == wanted), None)
 
 def task_study(jobs:list, # Dictionaries of arguments of `train_on_task`
                file, # JSON file for the rows; those it holds are not made again

@@ -153,7 +153,8 @@ def _made(job, rows):
     usual = {n: p.default for n, p in signature(train_on_task).parameters.items()
              if p.default is not p.empty}
     wanted = {k: v for k, v in (usual | job).items() if k != 'device'}
-    return next((r for r in rows if {k: v for k, v in r.items() if k not in _FOUND} == wanted), None)
+    def settings(r): return {k: v for k, v in r.items() if k not in _FOUND}
+    return next((r for r in rows if settings(r) == wanted), None)
 
 def task_study(jobs:list, # Dictionaries of arguments of `train_on_task`
                file, # JSON file for the rows; those it holds are not made again

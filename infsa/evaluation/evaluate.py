@@ -19,7 +19,7 @@ from .boxes import case_table, read_blacklist
 from .classifier import class_index, distinct_names, load_classifier
 from ..data.loaders import mini_imagenet
 from ..data.folders import find_layout
-from .map_scores import maps_to_score
+from .map_scores import UPSAMPLE, maps_to_score
 from .metrics import BASELINES, SCORE_KINDS
 from .map_tables import (map_quality, plot_removal_curves, plot_layers,
                                          quality_intervals, quality_table)
@@ -283,6 +283,7 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
              steps:int|None=None, # Of removal; None: 10
              baseline=None, # What replaces patches, as of `map_quality`; None: 'mean'
              score:str|None=None, # What falls by removal, as of `map_quality`; None: 'probability'
+             upsample:str|None=None, # Of maps to boxes, as of `map_quality`; None: 'nearest'
              progress:bool=True, # Show bars
             )->dict: # What stands in `results.json`, and `out`
     """Judge models by accuracy, calibration and maps, and leave tables, pictures and a report in a
@@ -290,8 +291,10 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
     data, v2, blacklist = (_home(p) for p in (data, v2, blacklist))
     given = {k: v for k, v in dict(steps=steps, baseline=baseline, score=score).items()
              if v is not None}
-    _check_use(boxes, curves, dict(maps=maps, images=images), dict(blacklist=blacklist), given)
+    _check_use(boxes, curves, dict(maps=maps, images=images),
+               dict(blacklist=blacklist, upsample=upsample), given)
     removal = dict(steps=10, baseline='mean', score='probability') | given
+    upsample = one_of('upsample', upsample or 'nearest', UPSAMPLE)
     _check_values(dict(data=data, v2=v2),
                   dict(images=(images, 0), bs=(bs, 1), num_workers=(num_workers, 0),
                        steps=(removal['steps'], 1)), removal)
@@ -308,9 +311,10 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
     for f in ('results.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
     made = dict(data=str(data), v2=v2 and str(v2), models=[t for t, *_ in jobs],
                 image_size=[c.img_size for _, c, _ in jobs], blacklist=blacklist and str(blacklist),
-                seed=seed, **(removal if curves else {}), environment=environment())
+                seed=seed, **(removal if curves else {}), **(dict(upsample=upsample) if boxes else {}),
+                environment=environment())
     options = dict(kinds=maps, boxes=boxes, curves=curves, blacklist=listed, bs=bs, seed=seed,
-                   progress=progress, **removal)
+                   progress=progress, upsample=upsample, **removal)
     return dict(_run(jobs, layout, out, made,
                      dict(bs=bs, num_workers=num_workers, skip_bad=skip_bad, progress=progress),
                      images, options), out=str(out))
@@ -347,6 +351,8 @@ def _add_maps(p):
     p.add_argument('--blacklist', metavar='FILE',
                    help='with --boxes: validation images with poor boxes, a number a line; scores '
                    'are given with and without them')
+    p.add_argument('--upsample', choices=UPSAMPLE,
+                   help='with --boxes: how maps of patches become maps of pixels; default nearest')
     p.add_argument('--images', type=int,
                    help='images for maps, evenly drawn; 0 for all; default 500')
     p.add_argument('--steps', type=int, help='steps of removal, with --curves; default 10')

@@ -32,20 +32,22 @@ _OF_BOXES = 'roc_auc', 'average_precision', 'pointing', 'chance'
 def _kept(df, score, blacklisted):
     return df[score] if blacklisted or score not in _OF_BOXES else df[score].where(~df.blacklisted)
 
-def _summary(values):
+def _summary(values, clusters=None):
     "Mean, interval and images of scores; no interval below two images."
     n = values.notna().sum()
-    if n > 1: return interval(values.to_numpy())
+    if n > 1: return interval(values.to_numpy(), clusters=clusters)
     return Interval(values.mean(), math.nan, math.nan, int(n))
 
 def quality_intervals(df:pd.DataFrame, # From `map_quality`
                       scores=None, # Names in `SCORES`, or one; None: all that the table has
                       blacklisted:bool=True, # Whether box scores of blacklisted images count
+                      clusters:str|None=None, # Column of labels, as of `interval`
                      )->pd.DataFrame: # map, layer, score, mean, low, high, images
     "Mean of every score for each map and layer, with its 95 % interval over images."
     scores = [scores] if isinstance(scores, str) else list(scores or SCORES)
     for s in scores: one_of('scores', s, SCORES)
-    rows = [(name, layer, s, *_summary(_kept(group, s, blacklisted)))
+    labels = lambda group: None if clusters is None else group[clusters]
+    rows = [(name, layer, s, *_summary(_kept(group, s, blacklisted), labels(group)))
             for (name, layer), group in df.groupby(['map', 'layer'], sort=False, dropna=False)
             for s in scores if s in df]
     found = pd.DataFrame(rows,
@@ -88,6 +90,7 @@ def quality_difference(a:pd.DataFrame, # Rows of one map, from `one_map`
                        b:pd.DataFrame, # The same, of another map or another model
                        score:str, # One of `SCORES`
                        blacklisted:bool=True, # Whether box scores of blacklisted images count
+                       clusters:str|None=None, # Column of `a` with labels, as of `interval`
                       )->Interval:
     """Mean of the score of `a` less that of `b` over the images that have both, with its 95 %
     interval."""
@@ -99,10 +102,12 @@ def quality_difference(a:pd.DataFrame, # Rows of one map, from `one_map`
             raise ValueError(f'{name} must hold one row an image; pick a map and a layer with '
                              'one_map')
         values.append(_kept(df, score, blacklisted).set_axis(df.image))
-    a, b = pd.concat(values, axis=1, join='inner').dropna().to_numpy().T
+    both = pd.concat(values, axis=1, join='inner').dropna()
+    labels = None if clusters is None else a.set_index('image')[clusters][both.index]
+    a, b = both.to_numpy().T
     if len(a) < 2:
         raise ValueError(f'a and b share {len(a)} images with {score}; at least 2 are needed')
-    return paired_difference(a, b)
+    return paired_difference(a, b, clusters=labels)
 
 # %% ../../nbs/7_evaluation/77_map_tables.ipynb #2c3a2fbb
 _GREYS = dict(random=dict(color='0.55', ls=':'), brightness=dict(color='0.3', ls='--'),

@@ -149,22 +149,39 @@ class Interval(NamedTuple):
 def _values(x):
     return x.detach().cpu() if isinstance(x, Tensor) else torch.as_tensor(np.array(x))
 
+def _by_cluster(x, there, clusters):
+    "Sum and number of the scores that are there, by cluster; each its own without `clusters`."
+    if clusters is None: return x[there], np.ones(there.sum())
+    labels = np.asarray(clusters)
+    if labels.shape != x.shape:
+        raise ValueError(f'clusters must hold a label for each of {len(x)} values, got shape '
+                         f'{labels.shape}')
+    place = np.unique(labels[there], return_inverse=True)[1]
+    if there.any() and place.max() < 1:
+        raise ValueError(f'clusters must have at least 2 labels, got only {labels[there][0]!r}')
+    return np.bincount(place, x[there]), np.bincount(place)
+
 def interval(values, # Scores, one an image; NaN where there is none
              level:float=0.95, # Coverage wanted, in (0, 1)
              seed:int=0, # Of the draws
              resamples:int=2000, # Draws, at least 100
+             clusters=None, # Label of each score; scores of one label are drawn together
             )->Interval:
-    "Mean of the scores that are not NaN, with its percentile bootstrap interval over images."
+    """Mean of the scores that are not NaN, with its percentile bootstrap interval over images, or
+    over clusters of images that depend on one another."""
     x = _values(values).double().numpy()
     if x.ndim != 1 or np.isinf(x).any():
         raise ValueError(f'values must be finite or NaN with one axis, got shape {x.shape}')
-    x = x[~np.isnan(x)]
+    there = ~np.isnan(x)
+    sums, sizes = _by_cluster(x, there, clusters)
+    x = x[there]
     if len(x) < 2: raise ValueError(f'values must hold at least 2 numbers, got {len(x)}')
     if not 0 < level < 1: raise ValueError(f'level must lie between 0 and 1, got {level}')
     if resamples < 100: raise ValueError(f'resamples must be at least 100, got {resamples}')
-    ends = bootstrap((x,), np.mean, n_resamples=resamples, batch=max(1, 10**6//len(x)),
-                     vectorized=True, confidence_level=level, method='percentile',
-                     rng=seed).confidence_interval
+    def mean(s, n, axis): return s.sum(axis)/n.sum(axis)
+    ends = bootstrap((sums, sizes), mean, paired=True, n_resamples=resamples,
+                     batch=max(1, 10**6//len(sums)), vectorized=True, confidence_level=level,
+                     method='percentile', rng=seed).confidence_interval
     return Interval(x.mean().item(), ends.low.item(), ends.high.item(), len(x))
 
 # %% ../../nbs/7_evaluation/70_metrics.ipynb #7ead46da

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EDGES', 'MAPS', 'LayerInputs', 'graph_received', 'graph_centrality', 'kernel_centrality', 'graph_perron',
-           'linear_map', 'softmax_class_token', 'softmax_received', 'softmax_rollout', 'hop_maps']
+           'linear_map', 'softmax_class_token', 'softmax_received', 'attention_rollout', 'hop_maps']
 
 # %% ../../nbs/5_maps/51_layer.ipynb #415d2109
 import warnings
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..command import one_of
-from ..operators.linear import linear_weights
-from ..operators.routed import routed_received
+from ..operators.linear import linear_infsa, linear_weights
+from ..operators.routed import routed_infsa, routed_received
 from ..operators.features import kernel_infsa
 from ..theory.neumann import check_rho
 from ..operators.pure import pure_infsa
@@ -71,15 +71,10 @@ def _warn_if_open(rest, tol, max_hops): # rest (B, H, 1, 1), what may still be m
                       f'max_hops={max_hops}; the largest remainder is {rest.max():.2g}')
 
 # %% ../../nbs/5_maps/51_layer.ipynb #f0387b5e
-def graph_centrality(layer:LayerInputs, # Of variant "pure" or "multihop"
-                     direction:str='received', # Or "sent", the paper's row sums
-                     tol:float=1e-5, # Remainder of the sum allowed, relative to its norm
-                     max_hops:int=1000, # Then a warning says what is missing
-                    )->Tensor: # (B, H, N)
-    """Katz centrality: sum over hops t = 1, 2, ... of `(rho * A_hat)^t`, by columns or by rows;
-    memory linear in N."""
+def _all_hops(layer, x, direction, tol=1e-5, max_hops=1000):
+    "Sum of `(rho * A_hat)^t x` over t = 1, 2, ..., or of the transpose; x (B, H, N, any)."
     _check_limits(tol, max_hops)
-    rho, x, total = _rho(layer), _ones(layer), 0
+    rho, total = _rho(layer), 0
     for _ in range(max_hops):
         x = rho*_hop(layer, x, direction)
         total = total + x
@@ -87,7 +82,16 @@ def graph_centrality(layer:LayerInputs, # Of variant "pure" or "multihop"
                       for o in (x*rho/(1 - rho), total))
         if (rest <= tol*size).all(): break
     _warn_if_open(rest/size.clamp_min(torch.finfo(size.dtype).tiny), tol, max_hops)
-    return total.squeeze(-1)
+    return total
+
+def graph_centrality(layer:LayerInputs, # Of variant "pure" or "multihop"
+                     direction:str='received', # Or "sent", the paper's row sums
+                     tol:float=1e-5, # Remainder of the sum allowed, relative to its norm
+                     max_hops:int=1000, # Then a warning says what is missing
+                    )->Tensor: # (B, H, N)
+    """Katz centrality: sum over hops t = 1, 2, ... of `(rho * A_hat)^t`, by columns or by rows;
+    memory linear in N."""
+    return _all_hops(layer, _ones(layer), direction, tol, max_hops).squeeze(-1)
 
 # %% ../../nbs/5_maps/51_layer.ipynb #7be46334
 def kernel_centrality(layer:LayerInputs, # Of variant "kernel"
@@ -146,27 +150,51 @@ def softmax_received(layer:LayerInputs # Of variant "softmax"
     return (sum(w.sum(2, dtype=torch.float64)
                 for _, w in _rows(layer.q, layer.k))/layer.q.shape[2]).to(layer.q)
 
-# %% ../../nbs/5_maps/51_layer.ipynb #973d4e8a
-def softmax_rollout(layers:list # `LayerInputs` of all softmax layers to the last wanted, in order
-                   )->Tensor: # (B, L, N), row l is the rollout from layer l; sums to one
-    """Attention rollout of the class token, mean over heads; time as for attention itself, memory
-    B*L*N."""
+# %% ../../nbs/5_maps/51_layer.ipynb #64f1daaf
+def _mixed(layer, x, direction, **options):
+    "What a layer without softmax makes of x (B, H, N, any), or its transpose (received)."
+    if layer.variant == 'pure': return _rho(layer)*_hop(layer, x, direction)
+    if layer.variant == 'multihop': return _all_hops(layer, x, direction, **options)
+    one_of('variant', layer.variant, ['softmax', 'pure', 'multihop', 'linear', 'kernel'])
+    both, rho = (layer.q, layer.k), layer.rho
+    _rho(layer)
+    def mix(v):
+        if layer.variant == 'kernel': return kernel_infsa(*both, v, rho, norm=layer.norm)
+        if layer.routes is None: return linear_infsa(*both, v, rho)
+        return routed_infsa(*both, v, rho, layer.routes)
+    return mix(x) if direction == 'sent' else _transposed(mix, x)
+
+def _attended(layer, r, **options):
+    "Rows r (B, rows, N) times the matrix that a layer mixes by, its own rows scaled to sum one."
+    if layer.variant == 'softmax':
+        return sum(r[..., part] @ w.mean(1) for part, w in _rows(layer.q, layer.k))
+    rows = _mixed(layer, _ones(layer), 'sent', **options).mean(1).mT  # (B, 1, N)
+    alone = rows <= 0
+    x = (r/rows.masked_fill(alone, 1)).masked_fill(alone, 0).mT[:, None]  # (B, 1, N, rows)
+    got = _mixed(layer, x.repeat(1, layer.q.shape[1], 1, 1), 'received', **options).mean(1)
+    return got.mT + r.masked_fill(~alone, 0)
+
+def attention_rollout(layers:list, # `LayerInputs` of all layers to the last wanted, in order
+                      **options # `tol` and `max_hops` of `graph_centrality`, for "multihop"
+                     )->Tensor: # (B, L, N), row l is the rollout from layer l; sums to one
+    """Attention rollout of the class token, which stands first, mean over heads; time as for the
+    layers themselves, memory linear in N."""
     B, _, N, _ = layers[0].q.shape
     start = F.one_hot(torch.zeros(B, 1, dtype=torch.long), N).to(layers[0].q)
     r = start[:, :0]
     for layer in reversed(layers):
         r = torch.cat([start, r], 1)  # (B, layers from here up, N)
-        r = (r + sum(r[..., part] @ w.mean(1) for part, w in _rows(layer.q, layer.k)))/2
+        r = (r + _attended(layer, r, **options))/2
     return r
 
 # %% ../../nbs/5_maps/51_layer.ipynb #dfee4715
 MAPS = dict(linear=dict(weights=linear_map),
             pure=dict(received=graph_received, centrality=graph_centrality, perron=graph_perron),
-            softmax=dict(class_token=softmax_class_token, received=softmax_received,
-                         rollout=softmax_rollout),
+            softmax=dict(class_token=softmax_class_token, received=softmax_received),
             multihop=dict(centrality=graph_centrality, received=graph_received,
                           perron=graph_perron),
             kernel=dict(centrality=kernel_centrality))
+for _maps in MAPS.values(): _maps['rollout'] = attention_rollout
 
 # %% ../../nbs/5_maps/51_layer.ipynb #5df241bb
 def hop_maps(layer:LayerInputs, # Of variant "pure", "multihop", or "linear" (as if it made a graph)

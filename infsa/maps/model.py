@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['attention_layers', 'patch_grid', 'check_tokens', 'layer_inputs', 'layer_numbers', 'map_names', 'attention_maps',
-           'plot_heads', 'hops_slider', 'EDGES', 'LayerInputs', 'MAPS', 'graph_centrality', 'graph_perron',
-           'graph_received', 'hop_maps', 'kernel_centrality', 'linear_map', 'softmax_class_token', 'softmax_received',
-           'softmax_rollout', 'overlay']
+           'plot_heads', 'hops_slider', 'EDGES', 'LayerInputs', 'MAPS', 'attention_rollout', 'graph_centrality',
+           'graph_perron', 'graph_received', 'hop_maps', 'kernel_centrality', 'linear_map', 'softmax_class_token',
+           'softmax_received', 'overlay']
 
 # %% ../../nbs/5_maps/52_model.ipynb #d2b5986e
 import sys
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layer import (EDGES, LayerInputs, MAPS, graph_centrality, graph_perron,
-                              graph_received, hop_maps, kernel_centrality, linear_map,
-                              softmax_class_token, softmax_received, softmax_rollout)
+from .layer import (EDGES, LayerInputs, MAPS, attention_rollout, graph_centrality,
+                              graph_perron, graph_received, hop_maps, kernel_centrality, linear_map,
+                              softmax_class_token, softmax_received)
 from ..command import one_of
 from ..models.attention import DEFAULT_NORMS, InfSAttention, UNDISCOUNTED
 from .overlay import OPACITY, grey, map_colours, overlay
@@ -28,9 +28,9 @@ from ..operators.inputs import widen
 from ..plotting import data_uri, png_bytes
 
 # %% ../../nbs/5_maps/52_model.ipynb #b1c5d52a
-_all_ = ['EDGES', 'LayerInputs', 'MAPS', 'graph_centrality', 'graph_perron', 'graph_received',
-         'hop_maps', 'kernel_centrality', 'linear_map', 'softmax_class_token', 'softmax_received',
-         'softmax_rollout', 'overlay']
+_all_ = ['EDGES', 'LayerInputs', 'MAPS', 'attention_rollout', 'graph_centrality', 'graph_perron',
+         'graph_received', 'hop_maps', 'kernel_centrality', 'linear_map', 'softmax_class_token',
+         'softmax_received', 'overlay']
 
 # %% ../../nbs/5_maps/52_model.ipynb #1ed2a5e1
 def _timm(where, name): return getattr(sys.modules.get(f'timm.{where}'), name, ())
@@ -169,10 +169,10 @@ def layer_numbers(layers, # Numbers from 0, or negative from the end, or one; No
 
 def _check_kind(model, kind, functions, fuse):
     if not getattr(model, 'has_class_token', True) and {softmax_class_token,
-                                                        softmax_rollout} & set(functions):
+                                                        attention_rollout} & set(functions):
         raise ValueError(f"kind {kind or 'class_token'!r} needs a class token, and this "
                          f"{type(model).__name__} has none; choose 'received'")
-    if softmax_rollout in functions and not fuse:
+    if attention_rollout in functions and not fuse:
         raise ValueError("fuse must be True for kind 'rollout', which is a mean over heads")
 
 def _to_grid(maps, grid, before):
@@ -223,8 +223,8 @@ def attention_maps(model:nn.Module, # `InfViT`, or a plain vision transformer of
            for l in (range(max(chosen) + 1) if kind == 'rollout' else chosen)}
     _check_kind(model, kind, run.values(), fuse)
     if kind == 'rollout':
-        maps = softmax_rollout(_run(model, images, dict.fromkeys(run, lambda layer: layer)),
-                               **options)[:, chosen, None]
+        maps = attention_rollout(_run(model, images, dict.fromkeys(run, lambda layer: layer)),
+                                 **options)[:, chosen, None]
     else:
         once = dict(zip(run,
                         _run(model, images,

@@ -90,7 +90,8 @@ def _doob(self:AbsorbingChain)->tuple: # Chain on Ã at discount rho·lambda, h 
     h = walks.sum(-1) / walks.sum(-1).max()
     bad = (h <= 1e-10).nonzero()[:, 0].tolist()  # below the rounding of 50 squarings
     if bad:
-        raise ValueError(f'A needs a positive Perron vector, but it is zero at nodes {bad}; '
+        raise ValueError(f'A needs a positive Perron vector, but at nodes {bad} it is '
+                         'zero, or below 1e-10 of its largest entry; '
                          'restrict A to the other nodes')
     return AbsorbingChain(self.A * h / h[:, None] / lam, self.rho*lam.item()), h, lam
 

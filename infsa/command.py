@@ -135,14 +135,15 @@ def show_progress(it, # Anything to iterate over
 
 # %% ../nbs/0_start/01_command.ipynb #d6105f4e
 def _commit():
-    "Hash of the checkout that `infsa` runs from, with \"-dirty\" behind it when files differ."
+    """Hash of the checkout that `infsa` runs from, with "-dirty" behind it when tracked files
+    differ, results apart."""
     git = ['git', '-C', str(Path(sys.modules['infsa'].__file__).parent)]
     def ask(*args): return subprocess.run(git + list(args), capture_output=True, text=True)
     try:
         if ask('ls-files', '--error-unmatch', '__init__.py').returncode:
             return None  # installed, not a checkout
-        dirty = '-dirty' if ask('status', '--porcelain', '-uno').stdout else ''
-        return ask('rev-parse', 'HEAD').stdout.strip() + dirty
+        differ = ask('status', '--porcelain', '-uno', '--', ':/', ':(top,exclude)nbs/results/*.json')
+        return ask('rev-parse', 'HEAD').stdout.strip() + '-dirty'*bool(differ.stdout)
     except OSError: return None  # no git
 
 def _version(package):

@@ -12,7 +12,7 @@ from check_links import problems
 from pages import (NBS, Page, arguments_table, card, directives, first_sentence, link_symbols,
                    markdown, myst, notebooks, public_names, visible)
 from readme import readme
-from run_nbs import run
+from run_nbs import refuse_dirty, run
 from run_tests import run_notebook, run_pytest, parts_of, to_record
 
 PNG = base64.b64encode(b'\x89PNG not really').decode()
@@ -179,6 +179,16 @@ def test_running_a_notebook_replaces_old_outputs_and_keeps_those_of_flagged_cell
         assert ([[o['data']['text/plain'] for o in c['outputs']]
                  for c in Page(page.path, folder).cells] == [[], [['2']], ['kept']])
     finally: shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize('flags, commit, refused',
+                         [('slow', 'ab-dirty', True), ('slow', 'ab', False), ('slow', None, False),
+                          ('', 'ab-dirty', False)])
+def test_slow_cells_are_refused_when_files_differ_from_the_commit(monkeypatch, flags, commit, refused):
+    monkeypatch.setattr('infsa.command.environment', lambda: dict(commit=commit))
+    if not refused: return refuse_dirty(flags.split())
+    with pytest.raises(SystemExit, match='commit them first, or add --allow-dirty'):
+        refuse_dirty(flags.split())
 
 
 @pytest.mark.parametrize('flags, passes', [('', True), ('slow', False)])

@@ -39,16 +39,26 @@ def run(path, flags=()):
     write_nb(nb, path)
 
 
+def refuse_dirty(flags):
+    "A slow run writes results that name their commit, so the tracked files must be those of it."
+    from infsa.command import environment
+    if 'slow' in flags and (environment()['commit'] or '').endswith('-dirty'):
+        sys.exit('run_nbs: results of slow cells name their commit, and tracked files differ from it; '
+                 'commit them first, or add --allow-dirty')
+
+
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('notebooks', nargs='*', help='notebooks to run; all of them by default')
     p.add_argument('--flags', default='', help='test flags to run too, separated by spaces, such as "slow"')
+    p.add_argument('--allow-dirty', action='store_true', help='run slow cells although files differ from their commit')
     a = p.parse_args()
+    if not a.allow_dirty: refuse_dirty(a.flags.split())
     pages = a.notebooks or sorted(map(str, nbglob(get_config().nbs_path)))
     for f in pages:
         print(f, flush=True)
         if len(pages) > 1:  # a process each: what one page sets in the shell shall not reach the next
-            alone = [sys.executable, __file__, f, '--flags', a.flags]
+            alone = [sys.executable, __file__, f, '--flags', a.flags, '--allow-dirty']
             if subprocess.run(alone, stdout=subprocess.DEVNULL).returncode: sys.exit(1)
             continue
         try: run(f, a.flags.split())

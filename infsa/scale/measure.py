@@ -172,10 +172,32 @@ def _measure_training(model, file):
                 gradients_finite=all(g is not None and bool(g.isfinite().all()) for g in grads),
                 gradients_zero=sum(g is None or not bool(g.any()) for g in grads))
 
+# %% ../../nbs/8_scale/82_measure.ipynb #1d6ee02a
+def _measure_updates(model, file, dtype, updates):
+    "Steps of AdamW on `file`, blocks computed again in backward: losses and norms of gradients."
+    image = open_image(file)
+    images = _pixels(image, slice(None), _MEAN, _STD, model.cls_token)[None]
+    model.train().set_grad_checkpointing()
+    opt = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=.05)
+    losses, norms, start = [], [], time.perf_counter()
+    for _ in range(updates):
+        opt.zero_grad()
+        with torch.autocast('cpu', dtype, enabled=dtype == torch.bfloat16):
+            loss = F.cross_entropy(model(images), torch.zeros(1, dtype=torch.long))
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.).item())
+        losses.append(loss.item())
+        opt.step()
+    return dict(tokens=1 + math.prod(model._grid(*image.shape[:2])), updates=updates,
+                seconds=time.perf_counter() - start, peak_gib=peak_rss()/2**30, losses=losses,
+                gradient_norms=norms,
+                weights_finite=all(bool(p.isfinite().all()) for p in model.parameters()))
+
 # %% ../../nbs/8_scale/82_measure.ipynb #f700b677
 _EXAMPLES = """examples:
   infsa_stream --size 9216 --dtype float32 --out float32.json     inference with 331,776 patches
   infsa_stream --size 4096 --train --out train.json               one step of training
+  infsa_stream --size 1024 --train --updates 20 --dtype bfloat16  twenty steps of AdamW
   infsa_stream --image slide.tif --model infvit_24l_linear        an image of your own
 exit codes: 0 done, 1 not enough memory, 2 wrong arguments, 130 interrupted (nothing is written)"""
 
@@ -196,21 +218,27 @@ def _parser():
     p.add_argument('--chunk', type=int, help='tokens computed at once; default 1024')
     p.add_argument('--train', action='store_true',
                    help='forward and backward, not streamed, blocks computed again in backward')
+    p.add_argument('--updates', type=int,
+                   help='with --train: steps of AdamW on the image; bfloat16 is autocast then')
     p.add_argument('--threads', type=int, help="default torch's choice")
     p.add_argument('--seed', type=int, default=42, help='of weights and noise; default 42')
     p.add_argument('--out', help='JSON file to write; without it the result is printed')
     return p
 
 # %% ../../nbs/8_scale/82_measure.ipynb #e8a4336f
-def _measure(image, size, model, dtype, chunk, train, threads, seed):
+def _measure(image, size, model, dtype, chunk, train, updates, threads, seed):
     "What `infsa_stream` writes."
-    for name, value, least in (('--size', size, 1), ('--threads', threads, 1), ('--seed', seed, 0)):
+    for name, value, least in (('--size', size, 1), ('--threads', threads, 1), ('--seed', seed, 0),
+                               ('--updates', updates, 1)):
         if value is not None and value < least:
             raise ValueError(f'{name} must be at least {least}, got {value}')
     if train and chunk is not None:
         raise ValueError('--chunk: training is not streamed, leave it out')
+    if updates and not train: raise ValueError('--updates: without effect unless --train is given')
+    if updates and dtype == 'float64': raise ValueError('--updates: float32 or bfloat16, got float64')
     torch.manual_seed(seed)
-    net = create_model(model).to(getattr(torch, dtype)).eval()
+    net, number = create_model(model).eval(), getattr(torch, dtype)
+    if not updates: net = net.to(number)
     shape, chunk = (open_image(image).shape[:2] if image else (size, size), 1024 if chunk is None
                     else chunk)
     stream_bytes(net, *shape, chunk)  # refuses what cannot be run before an image is written
@@ -218,7 +246,8 @@ def _measure(image, size, model, dtype, chunk, train, threads, seed):
     with tempfile.TemporaryDirectory() as folder:
         file = image or Path(folder)/'image.npy'
         if not image: _write_image(file, size, seed)
-        result = _measure_training(net, file) if train else _measure_inference(net, file, chunk)
+        result = (_measure_updates(net, file, number, updates) if updates else
+                  _measure_training(net, file) if train else _measure_inference(net, file, chunk))
     made_with = dict(environment(), cpu=hardware())
     return dict(task='training' if train else 'inference', model=model, size=list(shape),
                 dtype=dtype, seed=seed, **result, environment=made_with)

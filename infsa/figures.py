@@ -78,8 +78,8 @@ def draw_patches(grid:tuple, # Rows and columns
     (rows, cols), below = grid, ''
     if picture is not None:
         if (picture := np.asarray(picture)).dtype != 'uint8' or picture.shape[2:] not in ((), (3,)):
-            raise ValueError('picture must be uint8 of shape (height, width) or (height, width, 3), '
-                             f'got {picture.dtype} of shape {picture.shape}')
+            raise ValueError('picture must be uint8 of shape (height, width) or (height, width, '
+                             f'3), got {picture.dtype} of shape {picture.shape}')
         below = (f'<image width="{cols}" height="{rows}" preserveAspectRatio="none" '
                  f'href="{data_uri(png_bytes(picture))}"/>')
     places = [(i, j) for i in range(rows) for j in range(cols)]
@@ -115,6 +115,7 @@ _CSS = """<style>
 .infsa-figure {margin:0; max-width:24rem; line-height:1.4}
 .infsa-figure label {display:block; padding:.2rem 0}
 .infsa-figure input[type=range] {display:block; width:100%; min-height:1.75rem; margin:0}
+.infsa-figure figcaption {margin:.25rem 0; font-weight:inherit; text-align:left}
 .infsa-figure svg.drawing {display:block; width:100%; height:auto}
 .infsa-figure .edges {fill:none; stroke:currentColor; stroke-width:.4; opacity:.45}
 .infsa-figure circle {stroke:currentColor; stroke-width:.4}

@@ -139,7 +139,7 @@ def _json(value): # For an attribute between single quotes
 
 def _range(name, words, at, unit=''):
     return (f'<label>{escape(name)} <b aria-hidden="true">{escape(words[at])}</b> <input '
-            f'type="range" min="0" max="{len(words) - 1}" value="{at}" '
+            f'type="range" autocomplete="off" min="0" max="{len(words) - 1}" value="{at}" '
             f'aria-valuetext="{escape(words[at] + unit)}"/></label>')
 
 # %% ../nbs/0_start/03_figures.ipynb #df73188b

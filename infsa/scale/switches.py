@@ -165,9 +165,11 @@ def _race_line(d, m, t): # As `_SWITCH` says it with all rows on
             + (f'; {n - len(ran)} without a value' if n > len(ran) else ''))
 
 # %% ../../nbs/8_scale/84a_switches.ipynb #c6169395
+_BOX = '<input type="checkbox" autocomplete="off" checked="" class='
+
 def _switch(name, said):
     group, look = _line_look(name)
-    return (f'<label><input type="checkbox" class="one" checked=""/> <svg class="swatch" '
+    return (f'<label>{_BOX}"one"/> <svg class="swatch" '
             f'viewBox="0 0 28 12" aria-hidden="true"><g class="look" {group}><path '
             f'{look} d="M0 6H28"/><g transform="translate(14 6)">{_marker(name)}</g></g></svg> '
             f'{escape(name)} <span class="value">{escape(said)}</span></label>')
@@ -197,10 +199,9 @@ def race_figure(rows:list, # Rows of a report of `infsa_bench`
     return HTML('\n'.join([
         f'<figure class="infsa-race" role="group" aria-label="{escape(label)}, with controls" '
         f'oninput="{escape(_SWITCH)}" data-race=\'{_json(d)}\'>', _RACE_CSS,
-        f'<div><label>measure <select>{options}</select></label>',
+        f'<div><label>measure <select autocomplete="off">{options}</select></label>',
         f'<svg class="chart" viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{escape(label)}" '
         f'onpointermove="{escape(_POINT)}" onpointerdown="{escape(_POINT)}">{charts}'
         f'<path class="at" d="{d["at"][t]}"/></svg>', _range('tokens', d['tokens'], t, ' tokens'),
         f'<p class="says" aria-live="polite">{escape(_race_line(d, 0, t))}</p>{_NO_SCRIPT}</div>',
-        '<fieldset><legend>rows</legend><label><input type="checkbox" class="whole" checked=""/> '
-        'all of them</label>', *map(_switch, names, d['says'][0][t]), '</fieldset></figure>']))
+        f'<fieldset><legend>rows</legend><label>{_BOX}"whole"/> all of them</label>', *map(_switch, names, d['says'][0][t]), '</fieldset></figure>']))

@@ -204,4 +204,5 @@ def race_figure(rows:list, # Rows of a report of `infsa_bench`
         f'onpointermove="{escape(_POINT)}" onpointerdown="{escape(_POINT)}">{charts}'
         f'<path class="at" d="{d["at"][t]}"/></svg>', _range('tokens', d['tokens'], t, ' tokens'),
         f'<p class="says" aria-live="polite">{escape(_race_line(d, 0, t))}</p>{_NO_SCRIPT}</div>',
-        f'<fieldset><legend>rows</legend><label>{_BOX}"whole"/> all of them</label>', *map(_switch, names, d['says'][0][t]), '</fieldset></figure>']))
+        f'<fieldset><legend>rows</legend><label>{_BOX}"whole"/> all of them</label>',
+        *map(_switch, names, d['says'][0][t]), '</fieldset></figure>']))

@@ -23,9 +23,9 @@ from .layer import (EDGES, LayerInputs, MAPS, attention_rollout, graph_centralit
                               softmax_class_token, softmax_received)
 from ..command import one_of
 from ..models.attention import DEFAULT_NORMS, InfSAttention, UNDISCOUNTED
-from .overlay import OPACITY, grey, map_colours, overlay
+from .overlay import OPACITY, grey, overlay
 from ..operators.inputs import widen
-from ..plotting import data_uri, png_bytes
+from ..figures import draw_patches, slider_figure
 
 # %% ../../nbs/5_maps/52_model.ipynb #b1c5d52a
 _all_ = ['EDGES', 'LayerInputs', 'MAPS', 'attention_rollout', 'graph_centrality', 'graph_perron',
@@ -252,41 +252,6 @@ def plot_heads(model:nn.Module, # `InfViT`, or a plain vision transformer of tim
     for h, ax in enumerate(axs[0], 1): ax.set_title(f'head {h}')
     return axs
 
-# %% ../../nbs/5_maps/52_model.ipynb #d5ecded0
-def _control(name, values, at):
-    said = ' '.join(f'{v:g}' for v in values)
-    return (f'<label style="display:block">{name} <input type="range" min="0" '
-            f'max="{len(values) - 1}" value="{at}" data-values="{said}" '
-            f'aria-valuetext="{values[at]:g}" style="width:60%"></label>')
-
-_FILL = """<style>.hops-slider img {position:absolute !important; inset:0; width:100% !important;
-  height:100% !important; margin:0 !important; image-rendering:pixelated}</style>"""
-_MOVE = """const s = [...this.querySelectorAll('input')],
-  n = s[0].value*(+s[1].max + 1) + +s[1].value;
-s.forEach(i => i.setAttribute('aria-valuetext', i.dataset.values.split(' ')[i.value]));
-this.querySelectorAll('img.hops').forEach((m, i) => {
-  m.style.display = i == n ? 'block' : 'none';
-  if (i == n) this.querySelector('figcaption').textContent = m.alt})"""
-
-# %% ../../nbs/5_maps/52_model.ipynb #c92181b4
-def _slider_html(below, maps, rhos, hops, at):
-    """`maps` (discounts, hops, rows, columns) over the grey image `below` (height, width); `at` are
-    the first positions of the controls."""
-    lines = [f'discount {r:g}, {t} hop{"s" if t > 1 else ""}' for r in rhos for t in hops]
-    shown = at[0]*len(hops) + at[1]
-    ground = data_uri(png_bytes((255*(below - below.min())/max(np.ptp(below), 1e-30))
-                                .astype(np.uint8)))
-    images = [f'<img class="hops" alt="{line}" src="{data_uri(png_bytes(map_colours(m)))}" '
-              f'style="opacity:{OPACITY}; display:{"block" if i == shown else "none"}">'
-              for i, (line, m) in enumerate(zip(lines, maps.reshape(-1, *maps.shape[2:])))]
-    return '\n'.join(
-        ['<figure role="group" aria-label="map by discount and hops" class="hops-slider" '
-         f'style="margin:0; width:18em" oninput="{_MOVE}">', _FILL,
-         f'<div style="position:relative; aspect-ratio:{below.shape[1]}/{below.shape[0]}"><img '
-         f'alt="the image" src="{ground}">', *images, '</div>',
-         _control('discount', rhos, at[0]), _control('hops', hops, at[1]),
-         f'<figcaption aria-live="polite">{lines[shown]}</figcaption></figure>'])
-
 # %% ../../nbs/5_maps/52_model.ipynb #26dc4482
 def hops_slider(model:nn.Module, # With variant "pure", "multihop" or "linear"
                 image:Tensor, # (channels, height, width), normalised as the model wants it
@@ -297,7 +262,6 @@ def hops_slider(model:nn.Module, # With variant "pure", "multihop" or "linear"
                 start:str='all', # Where walks start: at "all" tokens, or at the "class_token"
                ): # `IPython.display.HTML`, starts at the head's own discount and all hops
     "One head's map under two sliders, discount and hops: plain HTML that needs no kernel."
-    from IPython.display import HTML
     rhos, hops = sorted(rhos), sorted(hops)
     if len(rhos)*len(hops) > 100:
         raise ValueError('rhos and hops must make at most 100 pictures, got '
@@ -310,6 +274,11 @@ def hops_slider(model:nn.Module, # With variant "pure", "multihop" or "linear"
     maps = _to_grid(hop_maps(inputs, rhos, hops, start)[:, :, 0, head], grid, before)
     maps = F.adaptive_avg_pool2d(maps, [min(n, 16) for n in grid]).cpu().numpy()
     own = torch.as_tensor(inputs.rho).expand(inputs.q.shape[1])[head].item()
-    return HTML(_slider_html(grey(image, 64), maps, rhos, hops,
-                             (min(range(len(rhos)), key=lambda i: abs(rhos[i] - own)),
-                              len(hops) - 1)))
+    below = grey(image, 64)
+    ground = (255*(below - below.min())/max(np.ptp(below), 1e-30)).astype(np.uint8)
+    return slider_figure(
+        maps.reshape(*maps.shape[:2], -1),
+        [[f'discount {r:g}, {t} hop{"s" if t > 1 else ""}' for t in hops] for r in rhos],
+        [('discount', [f'{r:g}' for r in rhos]), ('hops', hops)],
+        draw_patches(maps.shape[2:], ground, OPACITY),
+        (min(range(len(rhos)), key=lambda i: abs(rhos[i] - own)), -1), 'map by discount and hops')

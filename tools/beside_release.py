@@ -9,7 +9,7 @@ from importlib.machinery import SourceFileLoader
 from importlib.metadata import version
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 import torch
 from torch import nn
@@ -287,7 +287,7 @@ def seconds_of(theirs, variant, N, backward, C, H, rounds):
 
 
 def speed(theirs, small):
-    "Ratios of seconds, interleaved: theirs over ours, and each over its bare products."
+    "Ratios of median seconds, interleaved, with the quartiles of the ratios round by round: theirs over ours, and each over bare products."
     C, H, rows = (64, 4, []) if small else (1024, 16, [])
     for N, rounds in ([(16, 2)] if small else [(196, 31), (1024, 11), (4096, 5)]):
         for variant in VARIANTS:
@@ -295,8 +295,8 @@ def speed(theirs, small):
                 s = seconds_of(theirs, variant, N, backward, C, H, rounds)
                 row = dict(variant=variant, tokens=N, backward=backward, rounds=rounds)
                 for up, down in (('theirs', 'ours'), ('theirs', 'floor'), ('ours', 'floor')):
-                    each = [a/b for a, b in zip(s[up], s[down])]
-                    row[f'{up}/{down}'] = [round(r, 3) for r in (median(s[up])/median(s[down]), min(each), max(each))]
+                    low, _, high = quantiles([a/b for a, b in zip(s[up], s[down])], n=4, method='inclusive')
+                    row[f'{up}/{down}'] = [round(r, 3) for r in (median(s[up])/median(s[down]), low, high)]
                 rows.append(row)
                 print(json.dumps(row), file=sys.stderr, flush=True)
     return dict(dim=C, heads=H, dtype='float32', batch=1, rows=rows)

@@ -65,11 +65,11 @@ def load_model(file # Path of a file that `save_model` wrote
     model.vocab, model.names = (json.loads(meta[k]) for k in ('vocab', 'names'))
     return model.eval()
 
-# %% ../../nbs/3_models/32_weights.ipynb #705d75d4
+# %% ../../nbs/3_models/32_weights.ipynb #587574f9
 _RELEASED = 'q_proj.weight', 'k_proj.weight', 'v_proj.weight', 'out_proj.weight', 'rho_logit'
 
 def _from_layer(layer, at, num_heads):
-    "State of one layer of the release, whose names begin with `at`, under those of `InfSAttention`."
+    "State of one layer of the release, called `at`, under the names of `InfSAttention`."
     missing, logit = [at + n for n in _RELEASED if n not in layer], layer.get('rho_logit')
     if missing: raise ValueError(f'state: there is no {", no ".join(missing)}')
     if logit.numel() != 1:
@@ -87,7 +87,7 @@ def _from_layer(layer, at, num_heads):
     logit = logit.float() if logit.dtype in (torch.float16, torch.bfloat16) else logit
     return out | dict(rho_logit=logit.reshape(1).repeat(num_heads))
 
-# %% ../../nbs/3_models/32_weights.ipynb #dbe2dcb4
+# %% ../../nbs/3_models/32_weights.ipynb #39572ca6
 def from_release(state:dict[str,Tensor], # Of the release's `InfSAAttention`, or of a model with it
                  num_heads:int, # H of these layers; no shape in `state` tells it
                 )->dict[str,Tensor]: # For `InfSAttention` in their places; the rest as it was
@@ -95,10 +95,10 @@ def from_release(state:dict[str,Tensor], # Of the release's `InfSAAttention`, or
     where no layer of theirs is in it or one is not whole."""
     if isinstance(num_heads, bool) or not isinstance(num_heads, int) or num_heads < 1:
         raise ValueError(f'num_heads must be a positive integer, got {num_heads!r}')
-    starts = {k.removesuffix('rho_logit') for k in state if k.split('.')[-1] == 'rho_logit'}
+    starts = [k.removesuffix('rho_logit') for k in state if k.split('.')[-1] == 'rho_logit']
     if not starts:
         raise ValueError('state: no layer of the release is in it, there is no rho_logit')
-    out, names = dict(state), {*_RELEASED, *(f'{n}_proj.bias' for n in ('q', 'k', 'v', 'out'))}
+    out, names = dict(state), (*_RELEASED, *(f'{n}_proj.bias' for n in ('q', 'k', 'v', 'out')))
     for at in starts:
         layer = {n: out.pop(at + n) for n in names if at + n in out}
         new = _from_layer(layer, at, num_heads)

@@ -2,12 +2,13 @@
 
 Both packages are called `infsa`. Theirs is read here under the name `infsa_release`: where its modules import from `infsa`, the syntax tree is
 changed before it is compiled. No file of theirs is written, and compiled ones are not used."""
-import ast, contextlib, inspect, io, json, logging, subprocess, sys, types, warnings
+import ast, contextlib, inspect, io, json, logging, subprocess, sys, tomllib, types, warnings
 from functools import partial
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import version
 from importlib.util import spec_from_file_location
+from itertools import product
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -61,6 +62,14 @@ def commit_of(path):
     "Hash and day of the checkout; None where git knows none."
     git = subprocess.run(['git', f'--git-dir={path}/.git', 'log', '-1', '--format=%H %cs'], capture_output=True, text=True)
     return dict(zip(('commit', 'date'), git.stdout.split())) if git.returncode == 0 else None
+
+
+def project_of(path):
+    "What the release says of itself; None where it has no pyproject.toml."
+    file = Path(path).expanduser()/'pyproject.toml'
+    if not file.is_file(): return None
+    said = tomllib.loads(file.read_text(encoding='utf-8')).get('project', {})
+    return {n: said.get(n) for n in ('name', 'version', 'license', 'requires-python', 'dependencies')}
 
 
 # ---- what is measured
@@ -267,10 +276,10 @@ def bare(variant, x, W, qkv, backward):
         if backward: _ = y @ W.T, x[0].T @ y[0]
     if variant == 'linear': return
     for q, k, v in zip(*qkv):
-        for a in q.split(1024):
-            A = a @ k.T
-            o = A @ v
-            if backward: dA = o @ v.T; _ = A.T @ o, dA @ k, dA.T @ a
+        for a, (b, c) in product(q.split(1024), list(zip(k.split(512), v.split(512)))):  # tiles that stay in the cache
+            A = a @ b.T
+            o = A @ c
+            if backward: dA = o @ c.T; _ = A.T @ o, dA @ b, dA.T @ a
 
 
 def seconds_of(theirs, variant, N, backward, C, H, rounds):
@@ -289,9 +298,9 @@ def seconds_of(theirs, variant, N, backward, C, H, rounds):
 def speed(theirs, small):
     "Ratios of median seconds, interleaved, with the quartiles of the ratios round by round: theirs over ours, and each over bare products."
     C, H, rows = (64, 4, []) if small else (1024, 16, [])
-    for N, rounds in ([(16, 2)] if small else [(196, 31), (1024, 11), (4096, 5)]):
+    for N, forward_rounds, both_rounds in ([(16, 2, 2)] if small else [(196, 31, 31), (1024, 15, 11), (4096, 7, 3)]):
         for variant in VARIANTS:
-            for backward in (False, True):
+            for backward, rounds in ((False, forward_rounds), (True, both_rounds)):
                 s = seconds_of(theirs, variant, N, backward, C, H, rounds)
                 row = dict(variant=variant, tokens=N, backward=backward, rounds=rounds)
                 for up, down in (('theirs', 'ours'), ('theirs', 'floor'), ('ours', 'floor')):
@@ -373,7 +382,7 @@ def main(args=None):
     try:
         for s in a.only: one_of('--only', s, SECTIONS)
         theirs = load_release(a.path)
-        result = dict(command='python tools/beside_release.py PATH --out nbs/results/release.json', seed=0, release=commit_of(a.path),
+        result = dict(command='python tools/beside_release.py PATH --out nbs/results/release.json', seed=0, release=commit_of(a.path), project=project_of(a.path),
                       environment=dict(environment(), threads=1, hardware=hardware(), timm=installed('timm')))
         with whole_file(a.out) if a.out else contextlib.nullcontext() as part:  # a folder that is not there is told before the work
             torch.set_num_threads(1)

@@ -28,5 +28,6 @@ clean:  ## remove everything that is built, .venv included; runs/ and the data s
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "infsa needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one with: make PYTHON=python3.12 ...")'
 	@echo "installing infsa and its tools into .venv (once; several GB with PyTorch, some minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip uninstall --quiet --yes infsa 2> /dev/null || true  # its name up to 0.2.0
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@

@@ -11,5 +11,5 @@ from infsa.operators.pure import naive_pure_infsa, pure_infsa
 from infsa.operators.segments import by_segment
 from infsa.models.attention import InfSAttention
 from infsa.models.vit import InfViT, create_model, list_models
-from infsa.models.weights import load_model, save_model
+from infsa.models.weights import from_release, load_model, save_model
 from infsa.scale.stream import open_image, save_map

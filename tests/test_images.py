@@ -42,7 +42,7 @@ def test_a_slide_is_streamed_like_its_png_twin(tmp_path):
 @pytest.mark.parametrize('package, word', [('imagecodecs', 'imagecodecs'), ('tifffile', 'tifffile and zarr')])
 def test_a_missing_package_is_named(package, word, tmp_path):
     write(tmp_path/'a.tif', compression='lzw')
-    refused(stream('a.tif', tmp_path, before=f'import sys; sys.modules[{package!r}] = None; '), 'a.tif', word, "pip install 'infsa[stream]'")
+    refused(stream('a.tif', tmp_path, before=f'import sys; sys.modules[{package!r}] = None; '), 'a.tif', word, "pip install 'infsa-notebooks[stream]'")
 
 
 @pytest.mark.parametrize('kind, words', [

@@ -131,13 +131,13 @@ def _check_codec(file, tifffile, page):
     except KeyError as e:
         if 'imagecodecs' not in str(e): raise ValueError(e.args[0]) from e
         raise ImportError(f'{file}: compression {page.compression.name} needs the package '
-                          "imagecodecs; pip install 'infsa[stream]'") from e
+                          "imagecodecs; pip install 'infsa-notebooks[stream]'") from e
 
 def _open_tiff(file):
     try: import tifffile, zarr
     except ImportError as e:
         raise ImportError(f'{file}: rows of a TIFF need the packages tifffile and zarr; '
-                          "pip install 'infsa[stream]'") from e
+                          "pip install 'infsa-notebooks[stream]'") from e
     with tifffile.TiffFile(file) as tif:
         axes, page = tif.series[0].axes, tif.series[0].keyframe
         _check_tiff(page, dict(zip(axes, tif.series[0].shape)))

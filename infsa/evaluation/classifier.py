@@ -154,7 +154,7 @@ def _import_timm(name):
     try: import timm
     except ImportError as e:
         raise ValueError(f'model timm:{name} needs timm, which is not installed: '
-                         'pip install "infsa[peers]"') from e
+                         'pip install "infsa-notebooks[peers]"') from e
     architecture, _, tag = name.partition('.')
     one_of('model', f'timm:{architecture}', [f'timm:{n}' for n in timm.list_models()])
     if tag:

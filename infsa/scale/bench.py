@@ -157,7 +157,7 @@ def _try(case, peak, last):
     row = {k: case[k] for k in FIELDS if k in case}
     try: row |= _estimate(case, peak, last)
     except ImportError as e:
-        return dict(row, status=f"not installed: {reason(e)}; pip install 'infsa[peers]'")
+        return dict(row, status=f"not installed: {reason(e)}; pip install 'infsa-notebooks[peers]'")
     refused = _too_much(case, row)
     row |= dict(status=refused) if refused else _run_case(case)
     if row['status'] == 'ok':

@@ -152,9 +152,10 @@ def _version(package):
 
 def environment()->dict: # Versions, threads and git commit
     "What a result was made with; a package that is not installed has version None."
-    packages = {p: _version(p) for p in ('infsa', 'torch', 'torchvision', 'fastai', 'fastcore')}
+    packages = {p: _version(p) for p in ('torch', 'torchvision', 'fastai', 'fastcore')}
     return dict(python=platform.python_version(),
-                machine=f'{platform.machine()}, {os.cpu_count()} cores', **packages,
+                machine=f'{platform.machine()}, {os.cpu_count()} cores',
+                infsa=sys.modules['infsa'].__version__, **packages,
                 threads=torch.get_num_threads(), commit=_commit())
 
 # %% ../nbs/0_start/01_command.ipynb #3da7e68c

@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
 FLAGS = 'slow', 'cuda', 'data'
+TABLE = re.compile(r'^<table\b.*?^</table>', re.M | re.S)
+SCROLLS = r'<div class="pst-scrollable-table-container">\g<0></div>'  # as the theme has others do
 STORY, DOOR = re.compile(r'^\*Story (\d+) of 10\b', re.M), '00_sixty_lines'
 
 
@@ -215,7 +217,7 @@ def myst(page, where, toctree=''):
     "The page as a notebook for myst-nb: outputs kept, API cards folded below exported definitions."
     cells, seen, root = [], visible(page), '../'*page.name.count('/')
     def md(s):
-        source = link_symbols(s, page, where)
+        source = TABLE.sub(SCROLLS, link_symbols(s, page, where))
         cells.append(dict(cell_type='markdown', metadata={}, source=source))
     for i, (kind, source, outputs, fold) in enumerate(seen):
         if kind == 'md': md(source)

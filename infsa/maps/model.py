@@ -283,7 +283,7 @@ def _slider_html(below, maps, rhos, hops, at):
         ['<figure role="group" aria-label="map by discount and hops" class="hops-slider" '
          f'style="margin:0; width:18em" oninput="{_MOVE}">', _FILL,
          f'<div style="position:relative; aspect-ratio:{below.shape[1]}/{below.shape[0]}"><img '
-         f'alt="the image" src="{ground}">', *images, '</div>',
+         f'alt="the image below the map" src="{ground}">', *images, '</div>',
          _control('discount', rhos, at[0]), _control('hops', hops, at[1]),
          f'<figcaption aria-live="polite">{lines[shown]}</figcaption></figure>'])
 

@@ -7,7 +7,7 @@ from sklearn.datasets import load_sample_image
 
 from infsa import frobenius_normalize, resolvent, token_graph
 
-WIDTH, HEIGHT, SIDE, TOP = 1200, 630, 190, 220  # pixels; of the pictures: their side and place
+WIDTH, HEIGHT, SIDE, TOP = 1200, 630, 184, 220  # pixels; of the pictures: their side and place
 RHO = 0.95
 
 
@@ -27,11 +27,12 @@ def card():
     say = lambda x, y, words, **style: fig.text(x/WIDTH, 1 - y/HEIGHT, words, color='w', **style)
     photo = torch.tensor(load_sample_image('flower.jpg')[:416, 100:516])/255
     *hops, central = walks(photo)
-    shown = [(photo, '64 patches'), *zip(hops, ('1 hop', '2 hops', '3 hops')), (central, 'all hops')]
+    words = '64 patches', '1 hop', '2 hops', '3 hops', 'all hops'
     gap = (WIDTH - 5*SIDE)//6
     say(gap, 100, 'Infinite Self-Attention', size=44, weight='bold')
-    say(gap, 158, 'What do the tokens look at that a token looks at, and so on without end?', size=19)
-    for i, (picture, words) in enumerate(shown):
+    question = 'What do the tokens look at that a token looks at, and so on without end?'
+    say(gap, 158, question, size=19)
+    for i, picture in enumerate([photo, *hops, central]):
         left = gap + i*(SIDE + gap)
         ax = fig.add_axes((left/WIDTH, 1 - (TOP + SIDE)/HEIGHT, SIDE/WIDTH, SIDE/HEIGHT))
         ax.set_axis_off()
@@ -40,9 +41,9 @@ def card():
         for edge in range(52, 416, 52) if i == 0 else ():
             ax.axhline(edge, color='w', lw=0.6)
             ax.axvline(edge, color='w', lw=0.6)
-        say(left + SIDE/2, TOP + SIDE + 36, words, size=18, ha='center')
-        if i: say(left - gap/2, TOP + SIDE/2, ('→', '+', '+', '…=')[i - 1], size=20, ha='center',
-                  va='center')
+        say(left + SIDE/2, TOP + SIDE + 36, words[i], size=18, ha='center')
+        sign = ('', '→', '+', '+', '…=')[i]
+        say(left - gap/2, TOP + SIDE/2, sign, size=17, ha='center', va='center')
     say(gap, HEIGHT - 60, 'infsa', size=30, weight='bold')
     say(gap + 130, HEIGHT - 60, 'exact operators, vision transformers, and the notebooks that '
         'derive them', size=19)

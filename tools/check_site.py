@@ -5,16 +5,22 @@ open. Found are: errors in the console, requests that fail or leave for another 
 than the window, formulas that are not set, pictures without words, what axe-core calls serious
 or critical, and a search that finds nothing, over http and from files."""
 import argparse, asyncio, os, re, shutil, sys, threading
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+try: from playwright.async_api import Error, TimeoutError, async_playwright
+except ImportError: async_playwright = None
+
 ROOT = Path(__file__).resolve().parent.parent
 WIDTHS, SCHEMES = (1280, 390), ('light', 'dark')
 AXE = (1280, 'light'), (390, 'dark')  # each width and each scheme once: axe takes its time
+AXE_IN = 'axe_playwright_python'  # the package that brings axe.min.js
 TERMS = 'katz', 'InfSAttention'
+WAIT = 10_000  # milliseconds for colours to change, and for a search to find
 BROWSERS = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'
 EXAMPLES = """examples:
   python tools/check_site.py                          all pages of _docs
@@ -34,7 +40,8 @@ LOOK = r"""async () => {
   if (document.documentElement.scrollWidth > wide) {
     const out = [...document.body.querySelectorAll('*')].find(
       e => e.getBoundingClientRect().right > wide + 1 && !inside(e))
-    found.push(`${document.documentElement.scrollWidth} pixels wide` + (out ? `: ${name(out)}` : ''))
+    const most = `${document.documentElement.scrollWidth} pixels wide`
+    found.push(most + (out ? `: ${name(out)}` : ''))
   }
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   while (texts.nextNode()) {
@@ -43,8 +50,7 @@ LOOK = r"""async () => {
     if (raw && !e.closest('script, style, pre, code, textarea, noscript, mjx-container')
         && e.checkVisibility()) found.push(`raw formula ${JSON.stringify(raw[0])}`)
   }
-  for (const e of document.querySelectorAll(
-      'mjx-merror, [data-mml-node="merror"], mjx-mtext[style*="red"], [data-mml-node] [fill="red"]'))
+  for (const e of document.querySelectorAll('mjx-merror, mjx-mtext[style*="red"]'))
     found.push(`formula with an error: ${e.textContent.trim().slice(0, 60)}`)
   const pictures = [...document.querySelectorAll('img')].filter(
     e => !e.closest('[aria-hidden="true"]')).map(e => [e.currentSrc || e.src, e.alt])
@@ -52,7 +58,8 @@ LOOK = r"""async () => {
 }"""
 RUN_AXE = """async () => (await axe.run({resultTypes: ['violations'], preload: false})).violations
   .filter(v => ['serious', 'critical'].includes(v.impact))
-  .map(v => [v.id, v.impact, v.nodes.length, v.nodes[0].target.join(' '), v.nodes[0].any[0]?.message])"""
+  .map(v => [v.id, v.impact, v.nodes.length, v.nodes[0].target.join(' '),
+             v.nodes[0].any[0]?.message])"""
 FEWER_MARKS = """() => {  // thousands of spans in code: axe sees one of a colour
   const seen = new Set(), again = []
   for (const pre of document.querySelectorAll('pre')) {
@@ -84,8 +91,7 @@ def says_nothing(alt):
 
 def axe_source():
     "Text of axe-core, from the package that brings it."
-    spec = find_spec('axe_playwright_python')
-    return (Path(spec.origin).parent/'axe.min.js').read_text(encoding='utf-8')
+    return (Path(find_spec(AXE_IN).origin).parent/'axe.min.js').read_text(encoding='utf-8')
 
 
 def browser_path(own):
@@ -107,8 +113,11 @@ def pages_of(site, sample=6):
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    "Serves files and writes nothing about it."
+    "Serves files and writes nothing about it, nor about a browser that has left."
     def log_message(self, *args): pass
+
+    def handle(self):
+        with suppress(ConnectionError): super().handle()
 
 
 class Visit:
@@ -146,11 +155,12 @@ class Visit:
             for scheme in SCHEMES:
                 self.here = f'{page} {width} {scheme}'
                 await self.tab.emulate_media(color_scheme=scheme)
-                await self.tab.wait_for_function(IN_SCHEME, arg=scheme)
+                try: await self.tab.wait_for_function(IN_SCHEME, arg=scheme, timeout=WAIT)
+                except TimeoutError: self.say('the page keeps the other colours')
                 seen = await self.tab.evaluate(LOOK)
                 for what in seen['found']: self.say(what)
                 for src, alt in seen['pictures']:
-                    if why := says_nothing(alt): self.say(f'picture {src.split("/")[-1][:60]}: {why}')
+                    if why := says_nothing(alt): self.say(f'picture {src[-60:]}: {why}')
                 if (width, scheme) in AXE: await self.run_axe()
 
     async def run_axe(self):
@@ -163,30 +173,30 @@ class Visit:
 
 async def search(tab, starts, terms):
     "A line for each term that the page of the search does not find."
-    from playwright.async_api import TimeoutError
     found = []
     for start in starts:
         for term in terms:
             await tab.goto(f'{start}/search.html?q={term}')
-            try: await tab.wait_for_selector('#search-results li a', timeout=10_000)
-            except TimeoutError: found.append(f'search.html: {term!r} is not found over {start[:4]}')
+            try: await tab.wait_for_selector('#search-results li a', timeout=WAIT)
+            except TimeoutError:
+                found.append(f'search.html: {term!r} is not found over {start[:4]}')
     return found
 
 
 async def visit_all(site, pages, host, jobs, terms, tell):
     "Problems of all pages, by address."
-    from playwright.async_api import async_playwright
     async with async_playwright() as p:
         path = browser_path(p.chromium.executable_path)
         browser = await p.chromium.launch(executable_path=path, args=[
             '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'])
         axe, left, done = axe_source(), list(pages)[::-1], 0
         tabs = [Visit(await browser.new_page(reduced_motion='reduce'), host, axe)
-                for _ in range(jobs)]  # each with a store of its own, where the theme keeps its mode
+                for _ in range(jobs)]  # the theme keeps its mode in a store: each has its own
         async def work(v):
             nonlocal done
             while left:
-                await v.look(left.pop())
+                try: await v.look(left.pop())
+                except Error as e: v.say(f'cannot be looked at: {e.message}')
                 tell(done := done + 1)
         await asyncio.gather(*map(work, tabs))
         starts = f'http://{host}', site.as_uri()
@@ -210,8 +220,8 @@ def check(site, pages=None, jobs=2, terms=TERMS, tell=lambda done: None):
 def main():
     p = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--site', type=Path, default=ROOT/'_docs', help='folder of the site; default _docs')
-    p.add_argument('--pages', nargs='+', metavar='PART', help='pages whose address holds one of these')
+    p.add_argument('--site', type=Path, default=ROOT/'_docs', help='its folder; default _docs')
+    p.add_argument('--pages', nargs='+', metavar='PART', help='those with this in their address')
     p.add_argument('--jobs', type=int, default=os.cpu_count() or 1, help='pages at once')
     p.add_argument('--sample', type=int, default=6, help='of the sources, one page in so many')
     a = p.parse_args()
@@ -220,16 +230,16 @@ def main():
     pages = pages_of(a.site, a.sample)
     if a.pages: pages = [f for f in pages if any(part in f for part in a.pages)]
     if not pages: p.error('no page of that name')
-    for module in 'playwright', 'axe_playwright_python':
-        if not find_spec(module):
-            sys.exit(f'check_site: {module} is missing; install the dev extra: pip install -e ".[dev]"')
+    if async_playwright is None or not find_spec(AXE_IN):
+        sys.exit('check_site: Playwright or axe-core is missing: pip install -e ".[dev]"')
     live = sys.stderr.isatty()
     def tell(done):
         if live or done % 20 == 0 or done == len(pages):
-            print(f'{done} of {len(pages)} pages', end='\r' if live else '\n', file=sys.stderr, flush=True)
+            print(f'{done} of {len(pages)} pages', end='\r' if live and done < len(pages) else '\n',
+                  file=sys.stderr, flush=True)
     try: found = check(a.site, pages, a.jobs, () if a.pages else TERMS, tell)
     except NoBrowser:
-        print('check_site: no Chromium here; name one in CHROMIUM, or run `playwright install chromium`')
+        print('check_site: no Chromium; name one in CHROMIUM, or `playwright install chromium`')
         sys.exit(3)
     print(*found, sep='\n', end='\n' if found else '')
     print(f'{len(pages)} pages, {" and ".join(map(str, WIDTHS))} pixels wide, light and dark: '

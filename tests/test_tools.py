@@ -6,9 +6,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
 from build_docs import toctree, write_map, write_sources
+from card import card as link_card, walks
 from check_links import problems
 from pages import (NBS, Page, arguments_table, card, directives, first_sentence, link_symbols,
                    markdown, myst, notebooks, public_names, visible)
@@ -87,6 +89,20 @@ def test_the_map_names_every_page_by_its_address(tmp_path):
     assert [e.text for e in tree.iter('{http://www.sitemaps.org/schemas/sitemap/0.9}loc')] == [
         f'{start}/index.html', f'{start}/1_a/10_b.html']
     assert f'Sitemap: {start}/sitemap.xml' in (tmp_path/'robots.txt').read_text().splitlines()
+
+
+def test_the_card_has_the_size_that_sites_ask_for_and_true_maps(tmp_path):
+    link_card().savefig(tmp_path/'card.png')
+    size = (tmp_path/'card.png').read_bytes()[16:24]
+    assert [int.from_bytes(size[i:i + 4], 'big') for i in (0, 4)] == [1200, 630]
+    torch.manual_seed(0)
+    photo = torch.rand(416, 416, 3)
+    x = torch.stack([photo[i:i + 52, j:j + 52].flatten().double()
+                     for i in range(0, 416, 52) for j in range(0, 416, 52)])
+    a = ((x - x.mean(0)) @ (x - x.mean(0)).T).relu()
+    step = 0.95*a/a.norm()
+    hops = [step.matrix_power(t).sum(1).view(8, 8) for t in range(1, 400)]
+    torch.testing.assert_close(walks(photo), [*hops[:3], sum(hops)], rtol=1e-4, atol=0)
 
 
 def test_sources_have_an_anchor_for_each_line(tmp_path):

@@ -222,7 +222,7 @@ def main():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--site', type=Path, default=ROOT/'_docs', help='its folder; default _docs')
     p.add_argument('--pages', nargs='+', metavar='PART', help='those with this in their address')
-    p.add_argument('--jobs', type=int, default=os.cpu_count() or 1, help='pages at once')
+    p.add_argument('--jobs', type=int, default=min(os.cpu_count() or 1, 4), help='pages at once')
     p.add_argument('--sample', type=int, default=6, help='of the sources, one page in so many')
     a = p.parse_args()
     if not (a.site/'index.html').is_file():

@@ -71,6 +71,7 @@ FEWER_MARKS = """() => {  // thousands of spans in code: axe sees one of a colou
     }
   }
   for (const e of again) e.replaceWith(e.textContent)
+  document.body.normalize()
 }"""
 IN_SCHEME = "scheme => [undefined, scheme].includes(document.documentElement.dataset.theme)"
 OPEN_FOLDS = "() => document.querySelectorAll('details').forEach(e => e.open = true)"

@@ -54,7 +54,8 @@ SOURCE = """<!DOCTYPE html>
 <title>{name} — source</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem }}
-h1 {{ overflow-wrap: anywhere }}
+h1 {{ font-size: 1.5rem; overflow-wrap: anywhere }}
+pre a {{ color: inherit !important; text-decoration: none }}
 pre {{ font-size: 14px; overflow-x: auto }}
 {light}
 @media (prefers-color-scheme: dark) {{

@@ -52,6 +52,8 @@ FAULTS = {  # name: (what stands on the page, where it is found, what is said)
 CLEAN = {
     'index': f'<p>All <a href="index.html">is well</a>.</p><img alt="{WORDS}" src="{DOT}">',
     'code': r'<pre tabindex="0">cost = "$$" + r"\(x\)"</pre><p><code>\(x\)</code>, $5.</p>',
+    'fades': ('<style>p { animation: f 99s } @keyframes f { from { opacity: .2 } }</style>'
+              '<details><summary>More</summary><p>words that fade in</p></details>'),
     'scrolls': SCROLLS.format(' tabindex="0"'),
     'formula': r'<p hidden>\(x\)</p><mjx-container>\(x\)</mjx-container>'}
 

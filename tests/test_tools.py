@@ -3,11 +3,14 @@ import base64, html, json, os, re, shutil, subprocess, sys
 from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
-from build_docs import toctree
+from build_docs import toctree, write_map, write_sources
+from card import card as link_card, walks
 from check_links import problems
 from pages import (NBS, Page, arguments_table, card, directives, first_sentence, link_symbols,
                    markdown, myst, notebooks, public_names, visible)
@@ -65,6 +68,56 @@ def test_pages_are_called_by_their_titles(tmp_path):
     assert link_symbols('`10_a`', here, where) == 'One hop, one row'
     for s in ('[this page](../1_a/10_a.ipynb#x)', '[`10_a`](x.html)', '```\n`10_a`\n```'):
         assert link_symbols(s, there, where) == s
+
+
+def test_a_page_carries_its_subtitle_for_links_to_it(tmp_path):
+    said = notebook(tmp_path, 'a.ipynb', ('md', '# T\n\n> One *line*\n> of $\\rho$.\n\nMore.'))
+    silent = notebook(tmp_path, 'b.ipynb', ('md', '# T\n\nNo subtitle.\n\n> A quotation.'))
+    made = myst(said, {})['metadata']
+    assert (said.subtitle, silent.subtitle) == ('One line of rho.', '')
+    assert (made['og:description'] == made['myst']['html_meta']['description'] == said.subtitle
+            and set(myst(silent, {})['metadata']) == {'kernelspec'})
+
+
+def test_the_map_names_every_page_by_its_address(tmp_path):
+    pages = [notebook(tmp_path, f'{n}.ipynb', ('md', '# T')) for n in ('index', '1_a/10_b')]
+    write_map(tmp_path, pages)
+    ini = ConfigParser(delimiters=['='])
+    ini.read(NBS.parent/'settings.ini', encoding='utf-8')
+    start = ini['DEFAULT']['doc_host'] + ini['DEFAULT']['doc_baseurl']
+    tree = ElementTree.parse(tmp_path/'sitemap.xml').getroot()
+    assert [e.text for e in tree.iter('{http://www.sitemaps.org/schemas/sitemap/0.9}loc')] == [
+        f'{start}/index.html', f'{start}/1_a/10_b.html']
+    assert f'Sitemap: {start}/sitemap.xml' in (tmp_path/'robots.txt').read_text().splitlines()
+
+
+def test_the_card_has_the_size_that_sites_ask_for_and_true_maps(tmp_path):
+    link_card().savefig(tmp_path/'card.png')
+    size = (tmp_path/'card.png').read_bytes()[16:24]
+    assert [int.from_bytes(size[i:i + 4], 'big') for i in (0, 4)] == [1200, 630]
+    torch.manual_seed(0)
+    photo = torch.rand(416, 416, 3)
+    x = torch.stack([photo[i:i + 52, j:j + 52].flatten().double()
+                     for i in range(0, 416, 52) for j in range(0, 416, 52)])
+    a = ((x - x.mean(0)) @ (x - x.mean(0)).T).relu()
+    step = 0.95*a/a.norm()
+    hops = [step.matrix_power(t).sum(1).view(8, 8) for t in range(1, 400)]
+    torch.testing.assert_close(walks(photo), [*hops[:3], sum(hops)], rtol=1e-4, atol=0)
+
+
+def test_sources_have_an_anchor_for_each_line(tmp_path):
+    write_sources(tmp_path/'source')
+    page = (tmp_path/'source/theory.graph.html').read_text(encoding='utf-8')
+    lines = (NBS.parent/'infsa/theory/graph.py').read_text(encoding='utf-8').count('\n')
+    assert f'id="L-{lines}"' in page and f'id="L-{lines + 1}"' not in page
+    assert '<html lang="en">' in page and '<h1>infsa.theory.graph</h1>' in page
+
+
+def test_tables_in_html_scroll_by_themselves(tmp_path):
+    table = '<table border="1">\n<tr><td>1</td></tr>\n</table>'
+    page = notebook(tmp_path, 'a.ipynb', ('md', f'Before.\n\n{table}\n\nAfter.'))
+    assert (f'\n<div class="pst-scrollable-table-container">{table}</div>\n'
+            in myst(page, {})['cells'][0]['source'])
 
 
 def test_reading_order(tmp_path):
@@ -275,6 +328,9 @@ def test_readme_is_the_same_twice_and_links_into_nbs(tmp_path):
 @pytest.mark.parametrize('below, alt', [
     ('Two *ways* to [look](a.ipynb#b) at `x`. The rest\nis longer.\n\nMore.',
      'Two ways to look at x.'),
+    ('See it. Heads *share* out. More is said.', 'See it. Heads share out. More is said.'),
+    ('Left one. Right the other, but smaller. No more.', 'Left one. Right the other, but smaller.'),
+    ('Few words.', 'Few words.'),
     ('A line that is\nbroken, "quoted", and $\\rho$? Yes.',
      'A line that is broken, "quoted", and rho?'),
     ('At $\\rho\\lambda=0.5$ it\npasses $10^{13}\\,$.', 'At rho lambda=0.5 it passes 10^13.'),

@@ -1,5 +1,6 @@
 "Build the site from the notebooks into _docs/, offline: `python tools/build_docs.py`."
 import json, os, shutil, subprocess, sys
+from configparser import ConfigParser
 
 os.environ.setdefault('MPLBACKEND', 'agg')
 
@@ -7,6 +8,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from card import card
 from check_links import problems
 from pages import ROOT, Page, myst, notebooks
 
@@ -44,18 +46,59 @@ def toctree(pages):
     return '\n\n'.join(fences)
 
 
+SOURCE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name} — source</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem }}
+h1 {{ font-size: 1.5rem; overflow-wrap: anywhere }}
+pre a {{ color: inherit !important; text-decoration: none }}
+pre {{ font-size: 14px; overflow-x: auto }}
+{light}
+@media (prefers-color-scheme: dark) {{
+body {{ background: #121212; color: #e6e6e6 }}
+a {{ color: #8ecbff }}
+{dark}
+}}
+</style>
+</head>
+<body>
+<nav><a href="../index.html">infsa</a></nav>
+<main>
+<h1>{name}</h1>
+{code}</main>
+</body>
+</html>
+"""
+
+
 def write_sources(folder):
     "The package's modules as highlighted pages with an anchor for each line."
     folder.mkdir(parents=True)
-    css = 'font-size: 14px; max-width: 72rem; margin: 0 auto; padding: 1rem; overflow-x: auto'
-    view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    light, dark = [HtmlFormatter(style=f'github-{s}-high-contrast', linenos='inline',
+                                 lineanchors='L', anchorlinenos=True) for s in ('light', 'dark')]
+    styles = dict(light=light.get_style_defs('.highlight'), dark=dark.get_style_defs('.highlight'))
     for path in sorted((ROOT/'infsa').rglob('*.py')):
         module = '.'.join(path.relative_to(ROOT/'infsa').with_suffix('').parts)
-        f = HtmlFormatter(full=True, title=f'infsa.{module}', linenos='inline', lineanchors='L',
-                          anchorlinenos=True, style='default', cssstyles=css)
-        page = highlight(path.read_text(encoding='utf-8'), PythonLexer(), f)
-        page = page.replace('<head>', f'<head>\n{view}')
+        code = highlight(path.read_text(encoding='utf-8'), PythonLexer(), light)
+        code = code.replace('<pre>', '<pre tabindex="0">', 1)
+        page = SOURCE.format(name=f'infsa.{module}', code=code, **styles)
         (folder/f'{module}.html').write_text(page, encoding='utf-8')
+
+
+def write_map(site, pages):
+    "sitemap.xml of the pages and the robots.txt that names it, by the address in settings.ini."
+    ini = ConfigParser(delimiters=['='])
+    ini.read(ROOT/'settings.ini', encoding='utf-8')
+    address = f'{ini["DEFAULT"]["doc_host"]}{ini["DEFAULT"]["doc_baseurl"]}'
+    lines = [f'<url><loc>{address}/{p.name.removesuffix(".ipynb")}.html</loc></url>' for p in pages]
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{}">'.format(
+        'http://www.sitemaps.org/schemas/sitemap/0.9')
+    (site/'sitemap.xml').write_text('\n'.join([head, *lines, '</urlset>', '']), encoding='utf-8')
+    (site/'robots.txt').write_text(f'User-agent: *\nAllow: /\nSitemap: {address}/sitemap.xml\n')
 
 
 def main():
@@ -76,6 +119,9 @@ def main():
         sys.exit('build_docs: Sphinx found the problems above')
     made.rename(site)
     write_sources(site/'source')
+    write_map(site, [front, *pages])
+    card().savefig(site/'_static'/'card.png')
+    for p in [front, *pages]: shutil.copyfile(p.path, site/p.name)  # to download
     (site/'.nojekyll').touch()
     if broken := problems(site):
         sys.exit('\n'.join(['build_docs: links that do not hold', *broken]))

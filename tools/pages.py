@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/'nbs'
 FLAGS = 'slow', 'cuda', 'data'
+TABLE = re.compile(r'^<table\b.*?^</table>', re.M | re.S)
+SCROLLS = r'<div class="pst-scrollable-table-container">\g<0></div>'  # as the theme has others do
 STORY, DOOR = re.compile(r'^\*Story (\d+) of 10\b', re.M), '00_sixty_lines'
 
 
@@ -42,7 +44,7 @@ def public_names(source):
 
 
 class Page:
-    "One notebook: its cells, its title, its place in the story, its module and its public names."
+    "One notebook: cells, title and subtitle, place in the story, module and public names."
     def __init__(self, path, folder=NBS):
         self.path, self.name = path, path.relative_to(folder).as_posix()
         self.cells = json.loads(path.read_text(encoding='utf-8'))['cells']
@@ -50,6 +52,8 @@ class Page:
         prose = '\n'.join(text(c['source']) for c in self.cells if c['cell_type'] == 'markdown')
         heading, place = re.search(r'^# (.+)', prose, re.M), STORY.search(prose)
         self.title = plain(heading[1]) if heading else path.stem
+        said = re.search(r'^# .+\n+((?:> .+\n?)+)', prose, re.M)
+        self.subtitle = plain(re.sub('^> ', '', said[1], flags=re.M)) if said else ''
         self.story = int(place[1]) if place else 0 if path.stem == DOOR else None
         for c in self.cells:
             if c['cell_type'] != 'code': continue
@@ -213,7 +217,7 @@ def myst(page, where, toctree=''):
     "The page as a notebook for myst-nb: outputs kept, API cards folded below exported definitions."
     cells, seen, root = [], visible(page), '../'*page.name.count('/')
     def md(s):
-        source = link_symbols(s, page, where)
+        source = TABLE.sub(SCROLLS, link_symbols(s, page, where))
         cells.append(dict(cell_type='markdown', metadata={}, source=source))
     for i, (kind, source, outputs, fold) in enumerate(seen):
         if kind == 'md': md(source)
@@ -234,7 +238,9 @@ def myst(page, where, toctree=''):
     if toctree: md(toctree)
     for i, c in enumerate(cells): c['id'] = f'c{i}'
     kernel = dict(name='python3', display_name='python3', language='python')
-    return dict(cells=cells, metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
+    said = {'og:description': page.subtitle, 'myst': {'html_meta': {'description': page.subtitle}}}
+    return dict(cells=cells, metadata=dict(kernelspec=kernel, **(said if page.subtitle else {})),
+                nbformat=4, nbformat_minor=5)
 
 
 def clean_output(output):
@@ -261,9 +267,11 @@ def sentences(paragraph):
     return re.split(r'(?<=[.?!])\s', plain(paragraph))
 
 
-def first_sentence(markdown):
-    "First sentence of a Markdown cell, for the picture above it."
-    return next(iter(sentences(markdown.strip().split('\n\n')[0])), '')
+def first_sentence(markdown, words=6):
+    "First sentence of a Markdown cell, for the picture above it; and more where it is too short."
+    said = sentences(markdown.strip().split('\n\n')[0])
+    while len(said) > 1 and len(said[0].split()) < words: said[:2] = [' '.join(said[:2])]
+    return next(iter(said), '')
 
 
 def last_sentence(markdown):

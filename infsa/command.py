@@ -142,7 +142,8 @@ def _commit():
     try:
         if ask('ls-files', '--error-unmatch', '__init__.py').returncode:
             return None  # installed, not a checkout
-        differ = ask('status', '--porcelain', '-uno', '--', ':/', ':(top,exclude)nbs/results/*.json')
+        differ = ask('status', '--porcelain', '-uno', '--', ':/',
+                     ':(top,exclude)nbs/results/*.json')
         return ask('rev-parse', 'HEAD').stdout.strip() + '-dirty'*bool(differ.stdout)
     except OSError: return None  # no git
 

@@ -84,8 +84,10 @@ def machine_paths(page):
 
 def anchors(page):
     "What a link to a page may name: headings, and names of the package with their methods."
-    markdown = [re.sub(r'^```.*?^```', '', text(c['source']), flags=re.M | re.S)
-                for c in page.cells if c['cell_type'] == 'markdown']
+    said = [text(c['source']) for c in page.cells if c['cell_type'] == 'markdown']
+    said += [text(o.get('data', {}).get('text/markdown', '')) for c in page.cells
+             for o in c.get('outputs', [])]
+    markdown = [re.sub(r'^```.*?^```', '', s, flags=re.M | re.S) for s in said]
     headings = re.findall(r'^#+ (.+)', '\n'.join(markdown), re.M)
     hyphened = {re.sub(r'[^a-z0-9]+', '-', h.lower()).strip('-') for h in headings}  # by Sphinx
     ours = {slug(h.replace('`', '')) for h in headings}

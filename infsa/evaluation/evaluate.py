@@ -311,8 +311,8 @@ def evaluate(models:list=(), # "NAME" or "NAME=FILE"; "timm:NAME" and "torchvisi
     for f in ('results.json', 'interrupted.json'): (out/f).unlink(missing_ok=True)
     made = dict(data=str(data), v2=v2 and str(v2), models=[t for t, *_ in jobs],
                 image_size=[c.img_size for _, c, _ in jobs], blacklist=blacklist and str(blacklist),
-                seed=seed, **(removal if curves else {}), **(dict(upsample=upsample) if boxes else {}),
-                environment=environment())
+                seed=seed, **(removal if curves else {}),
+                **(dict(upsample=upsample) if boxes else {}), environment=environment())
     options = dict(kinds=maps, boxes=boxes, curves=curves, blacklist=listed, bs=bs, seed=seed,
                    progress=progress, upsample=upsample, **removal)
     return dict(_run(jobs, layout, out, made,

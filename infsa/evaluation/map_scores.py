@@ -204,12 +204,13 @@ def _add_areas(df, plan):
               + [f'{o}_{k}' for o in ('morf', 'lerf') for k in range(plan.steps + 1)]]
 
 # %% ../../nbs/7_evaluation/76_map_scores.ipynb #5dbc82c4
-def _check(clf, layout, items, boxes, baseline, score, bs):
+def _check(clf, layout, items, boxes, baseline, score, upsample, bs):
     "One clear error for what cannot work, before an image is read."
     if not items: raise ValueError('items is empty: no image to score')
     if boxes and layout is None:
         raise ValueError('layout must be given, since it knows the boxes; or set boxes=False')
     one_of('score', score, SCORE_KINDS)
+    one_of('upsample', upsample, UPSAMPLE)
     if isinstance(baseline, str): one_of('baseline', baseline, BASELINES)
     if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1:
         raise ValueError(f'bs={bs!r}: a whole number, at least 1')
@@ -248,15 +249,13 @@ def map_quality(clf:Classifier, # Its model in evaluation mode; it stays on its 
                )->pd.DataFrame: # A row for each image and map; `.attrs` says how it was made
     """Scores all maps of a classifier and the controls; results do not depend on `bs`, those of
     `centrality` and `perron` but for their tolerance. An unreadable image is a `ValueError`."""
-    _check(clf, layout, items, boxes, baseline, score, bs)
-    one_of('upsample', upsample, UPSAMPLE)
+    _check(clf, layout, items, boxes, baseline, score, upsample, bs)
     kinds, layers, grid, curves = maps_to_score(clf, kinds, layers, curves, steps)
     plan = _Plan(kinds, layers, grid, curves, boxes, steps, baseline, score, seed, upsample)
     rows, cases = [], []
     for i in show_progress(range(0, len(items), bs), -(-len(items)//bs), progress):
         batch = box_masks(clf, layout if boxes else None, items[i:i+bs], blacklist, quiet=True)
-        rows.append(_score_batch(clf, batch, plan))
-        cases.append(batch.cases)
+        rows.append(_score_batch(clf, batch, plan)); cases.append(batch.cases)
     df, cases = pd.concat(rows, ignore_index=True), pd.concat(cases)
     if boxes: warn_of_cases(cases)
     if plan.curves: df = _add_areas(df, plan)

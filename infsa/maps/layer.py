@@ -174,6 +174,7 @@ def _attended(layer, r, **options):
     got = _mixed(layer, x.repeat(1, layer.q.shape[1], 1, 1), 'received', **options).mean(1)
     return got.mT + r.masked_fill(~alone, 0)
 
+# %% ../../nbs/5_maps/51_layer.ipynb #698f2539
 def attention_rollout(layers:list, # `LayerInputs` of all layers to the last wanted, in order
                       **options # `tol` and `max_hops` of `graph_centrality`, for "multihop"
                      )->Tensor: # (B, L, N), row l is the rollout from layer l; sums to one

@@ -235,7 +235,8 @@ def _measure(image, size, model, dtype, chunk, train, updates, threads, seed):
     if train and chunk is not None:
         raise ValueError('--chunk: training is not streamed, leave it out')
     if updates and not train: raise ValueError('--updates: without effect unless --train is given')
-    if updates and dtype == 'float64': raise ValueError('--updates: float32 or bfloat16, got float64')
+    if updates and dtype == 'float64':
+        raise ValueError('--updates: float32 or bfloat16, got float64')
     torch.manual_seed(seed)
     net, number = create_model(model).eval(), getattr(torch, dtype)
     if not updates: net = net.to(number)

@@ -9,6 +9,6 @@ __all__, __getattr__, __dir__ = lazy_names(
     loaders='IMAGENET_MEAN IMAGENET_STD ImageDataset normalize eval_transform imagenet_dls '
             'show_batch',
     mazes='Task Mazes Maze',
-    mini='MINI_WNIDS MINI_NAMES data_root mini_imagenet',
+    mini='MINI_WNIDS MINI_NAMES data_root mini_imagenet digit_of',
     pixels='read_pixels open_image',
     tasks='TASKS Chains Recall Counting create_task task_dls')

@@ -11,7 +11,7 @@ __all__, __getattr__, __dir__ = lazy_names(
                'distinct_names',
     evaluate='pair_models',
     explain='SAYS read_crops top_classes model_label map_figure image_pictures',
-    map_scores='CONTROLS image_name control_maps maps_to_score map_quality',
+    map_scores='CONTROLS image_name control_maps maps_to_score UPSAMPLE map_quality',
     map_tables='SCORES quality_intervals quality_table one_map quality_difference plot_layers '
                'plot_removal_curves',
     metrics='SCORE_KINDS BASELINES SCALES box_mask chance roc_auc average_precision pointing_hits '

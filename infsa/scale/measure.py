@@ -49,7 +49,7 @@ def interleave(fs:dict, # Names and callables without arguments
 def matmul_peak(device='cpu', # Where to multiply
                 dtype:torch.dtype=torch.float32, # Of both matrices
                 n:int|None=None, # Their side; 8192 on a GPU and 2048 elsewhere if None
-                rounds:int=3, # Products, of which the fastest counts
+                rounds:int=20, # Products, of which the fastest counts
                )->float: # GFLOP/s
     "Operations per second that one large matrix product is seen to reach here."
     n = n or (8192 if torch.device(device).type == 'cuda' else 2048)

@@ -6,7 +6,7 @@
 __all__ = ['Classifier', 'read_state', 'load_state', 'load_classifier', 'check_finite', 'class_index', 'distinct_names']
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #07894e0c
-import json, pickle, warnings
+import pickle, warnings
 from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from fastai.torch_core import default_device
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models as tv_models
@@ -24,6 +23,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 from ..data.loaders import IMAGENET_MEAN, IMAGENET_STD, eval_transform, normalize
 from ..command import one_of, reason
 from ..models.vit import create_model, model_parts
+from ..models.weights import file_metadata, set_norms
 
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #c9c0c0db
 @dataclass(repr=False)
@@ -140,6 +140,7 @@ def _infvit(name, num_classes, img_size, state, file, meta):
     given = meta.get('overrides', dict(img_size=size) if size else {})
     model, n = _filled(lambda n: create_model(name, **{**given, 'num_classes': n}), name,
                        num_classes, state, file)
+    set_norms(model, meta)
     height, width = model.img_size
     if not img_size and height != width:
         raise ValueError(f'img_size must be given: {name} was made for images of {height} x '
@@ -247,10 +248,7 @@ def _torchvision(name, num_classes, img_size, state, file, meta):
 # %% ../../nbs/7_evaluation/71_classifier.ipynb #0b063451
 def _metadata(file):
     "What `save_model` wrote beside the weights; empty for other files."
-    if not str(file).endswith('.safetensors'): return {}
-    with safe_open(file, 'pt') as f: meta = f.metadata() or {}
-    return ({k: json.loads(meta[k]) for k in ('model', 'overrides', 'vocab', 'names')}
-            if 'overrides' in meta else {})
+    return file_metadata(file) if str(file).endswith('.safetensors') else {}
 
 def _check(num_classes, img_size, crop_pct, seed, device):
     for k, v, low in (('num_classes', num_classes, 1), ('img_size', img_size, 1),

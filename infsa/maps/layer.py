@@ -189,13 +189,14 @@ def attention_rollout(layers:list, # `LayerInputs` of all layers to the last wan
     return r
 
 # %% ../../nbs/5_maps/51_layer.ipynb #dfee4715
-MAPS = dict(linear=dict(weights=linear_map),
-            pure=dict(received=graph_received, centrality=graph_centrality, perron=graph_perron),
-            softmax=dict(class_token=softmax_class_token, received=softmax_received),
+MAPS = dict(linear=dict(weights=linear_map, rollout=attention_rollout),
+            pure=dict(received=graph_received, centrality=graph_centrality, perron=graph_perron,
+                      rollout=attention_rollout),
+            softmax=dict(class_token=softmax_class_token, received=softmax_received,
+                         rollout=attention_rollout),
             multihop=dict(centrality=graph_centrality, received=graph_received,
-                          perron=graph_perron),
-            kernel=dict(centrality=kernel_centrality))
-for _maps in MAPS.values(): _maps['rollout'] = attention_rollout
+                          perron=graph_perron, rollout=attention_rollout),
+            kernel=dict(centrality=kernel_centrality, rollout=attention_rollout))
 
 # %% ../../nbs/5_maps/51_layer.ipynb #5df241bb
 def hop_maps(layer:LayerInputs, # Of variant "pure", "multihop", or "linear" (as if it made a graph)

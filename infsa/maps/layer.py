@@ -157,7 +157,7 @@ def _mixed(layer, x, direction, **options):
     if layer.variant == 'multihop': return _all_hops(layer, x, direction, **options)
     one_of('variant', layer.variant, ['softmax', 'pure', 'multihop', 'linear', 'kernel'])
     both, rho = (layer.q, layer.k), layer.rho
-    _rho(layer)
+    _rho(layer)  # raises where there is none
     def mix(v):
         if layer.variant == 'kernel': return kernel_infsa(*both, v, rho, norm=layer.norm)
         if layer.routes is None: return linear_infsa(*both, v, rho)

@@ -47,7 +47,7 @@ def test_eval_leaves_tables_pictures_and_a_report(tmp_path, mini, v2):
     found = json.loads((tmp_path/'out/results.json').read_text())
     assert [r['set'] for r in found['accuracy']] == ['val', 'v2-matched-frequency', 'v2-threshold0.7', 'v2-top-images']
     assert found['accuracy'][0]['top1']['mean'] > 0.8 and found['finished'] and found['environment']['torch']
-    assert {s['map'] for s in found['maps'][0]['scores']} == {'weights', 'random', 'brightness', 'centre'}
+    assert {s['map'] for s in found['maps'][0]['scores']} == {'weights', 'rollout', 'random', 'brightness', 'centre'}
     classes = list(csv.DictReader(open(next((tmp_path/'out').glob('classes-*-val.csv')))))
     assert len(classes) == 10 and sum(int(r['images']) for r in classes) == 40
     report = (tmp_path/'out/report.html').read_text()
@@ -180,7 +180,7 @@ def test_explain_refuses_in_one_line(tmp_path, mini):
     mistakes = [
         (['none.jpg', '--weights', WEIGHTS], ['none.jpg']),
         ([image], ['--weights FILE', 'infsa_train']),
-        ([image, '--weights', WEIGHTS, '--kind', 'rollout'], ['rollout', 'weights']),
+        ([image, '--weights', WEIGHTS, '--kind', 'received'], ['received', 'weights']),
         ([image, '--weights', WEIGHTS, '--layers', '5'], ['1 to 4']),
         ([image, '--weights', WEIGHTS, '--model', 'infvit_mini_pure'], ['infvit_mini_linear', 'infvit_mini_pure']),
     ]

@@ -180,6 +180,7 @@ def attention_rollout(layers:list, # `LayerInputs` of all layers to the last wan
                      )->Tensor: # (B, L, N), row l is the rollout from layer l; sums to one
     """Attention rollout of the class token, which stands first, mean over heads; time as for the
     layers themselves, memory linear in N."""
+    if not layers: raise ValueError('layers must not be empty')
     B, _, N, _ = layers[0].q.shape
     start = F.one_hot(torch.zeros(B, 1, dtype=torch.long), N).to(layers[0].q)
     r = start[:, :0]

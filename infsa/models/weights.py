@@ -47,6 +47,7 @@ def save_model(model:nn.Module, # From `create_model`
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file,
               {k: json.dumps(v) for k, v in meta.items()})
 
+# %% ../../nbs/3_models/32_weights.ipynb #bd35076c
 def file_metadata(file # Path of a .safetensors file
                  )->dict: # Of `save_model`: model, overrides, vocab, names, norms; else empty
     "What `save_model` wrote beside the weights."

@@ -15,6 +15,7 @@ from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
 from infsa import InfSAttention, create_model
+from infsa.command import environment, write_json
 from infsa.models.attention import UNDISCOUNTED, VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -623,7 +624,7 @@ def main():
         print(f'{time.perf_counter() - start:5.1f} s  {entry["name"]}: {", ".join(f"{v} {o}" for v, o in row.items())}', flush=True)
     for line in failed: print(line, file=sys.stderr)
     if a.out and a.only == '' and len(a.variants) == len(VARIANTS):
-        Path(a.out).write_text(json.dumps(dict(torch=torch.__version__, command='python tools/contract.py', seed=0, features=rows), indent=1) + '\n')
+        write_json(a.out, dict(command='python tools/contract.py', seed=0, environment=environment(), features=rows))
         print(f'{len(rows)} features x {len(VARIANTS)} variants, {len(failed)} failures, in {a.out}')
     return bool(failed)
 

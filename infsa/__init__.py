@@ -4,6 +4,7 @@ from infsa.theory.graph import eigenvector_centrality, frobenius_norm, frobenius
 from infsa.theory.markov import AbsorbingChain
 from infsa.theory.neumann import hops_for, neumann_series, resolvent, truncation_bound
 from infsa.operators.absorbed import absorbed_context, absorbed_linear_infsa
+from infsa.operators.devices import set_kernels
 from infsa.operators.features import kernel_infsa, naive_kernel_infsa
 from infsa.operators.linear import linear_infsa, linear_weights, naive_linear_infsa
 from infsa.operators.multihop import multihop_infsa, naive_multihop_infsa, token_similarity

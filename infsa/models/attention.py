@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..command import one_of
 from ..operators.absorbed import absorbed_context
+from ..operators.devices import without_kernels
 from ..operators.linear import linear_infsa
 from ..operators.features import kernel_infsa
 from ..operators.multihop import multihop_infsa
@@ -329,7 +330,8 @@ class _Mixer(_Absorbing):
         if self.variant == 'linear' and one and segment_ids is None and not masked:
             return self._absorbed(xs[0], kpm, p, need_weights)
         q, k, v = self.project(*self._without_padding(xs, kpm, qpm))
-        options = dict(rho=self.rho, dropout_p=p, need_weights=need_weights, **masks)
+        rho = None if self.variant in UNDISCOUNTED else self.rho
+        options = dict(rho=rho, dropout_p=p, need_weights=need_weights, **masks)
         if self.variant in DEFAULT_NORMS:
             options['norm'] = self._graph_norm(masks.get('is_causal'))
         mix = self._operator()
@@ -355,8 +357,20 @@ class _Mixer(_Absorbing):
         said = ''.join(f', {n}={v}' for n, v, usual in options if v != usual)
         return f'{self.embed_dim}, num_heads={self.num_heads}, variant={self.variant!r}{said}'
 
+# %% ../../nbs/3_models/30_attention.ipynb #2a97b459
+class _Told(_Mixer):
+    @property
+    def computed_by(self)->str: # 'triton', or 'torch' and why
+        "Who mixes the tokens where the weights are and in their type, that of autocast if it is on."
+        if self.variant != 'pure': return f'torch: variant {self.variant!r} has no kernels'
+        place, dtype = self.out_proj.weight.device, self.out_proj.weight.dtype
+        if place.type != 'meta' and torch.is_autocast_enabled(place.type):
+            dtype = torch.get_autocast_dtype(place.type)
+        why = without_kernels(place, (dtype,)*3, self.head_dim <= 256, self._graph_norm(False))
+        return f'torch: {why}' if why else 'triton'
+
 # %% ../../nbs/3_models/30_attention.ipynb #aea76c28
-class InfSAttention(_Mixer):
+class InfSAttention(_Told):
     """Multi-head attention with the call signature, the return and the parameter names of
     `nn.MultiheadAttention`.
 

@@ -68,12 +68,12 @@ def absorbed_context(x:Tensor, # (B, N, C) tokens
     mask = None if key_padding_mask is None else key_padding_mask[..., None]  # (B, N, 1)
     if mask is not None: x = x.masked_fill(mask, 0)  # NaN and infinity too
     if in_proj_bias is None: in_proj_bias = in_proj_weight.new_zeros(3*C)
-    W, b = (o.unflatten(0, (3, num_heads, C//num_heads)).unbind()
-            for o in (in_proj_weight, in_proj_bias))
     with no_autocast(x.device):
-        energies = energy_sums(x, W[0].flatten(0, 1), b[0].flatten(), num_heads, mask, dtype)
-        o, a = _absorbed_context(*widen(x), energies, widen(*W), widen(*b), rho, mask, eps,
-                                 dropout_p, partial(_reduce_together, reduce))
+        energies = energy_sums(x, in_proj_weight[:C], in_proj_bias[:C], num_heads, mask, dtype)
+        W, b = (o.unflatten(0, (3, num_heads, C//num_heads)).unbind()
+                for o in widen(in_proj_weight, in_proj_bias))
+        o, a = _absorbed_context(*widen(x), energies, W, b, rho, mask, eps, dropout_p,
+                                 partial(_reduce_together, reduce))
     return o.to(x.dtype), a.mT.unsqueeze(-2)
 
 # %% ../../nbs/2_operators/22a_absorbed.ipynb #c261778c

@@ -40,7 +40,7 @@ def check_qkv(q:Tensor, # (B, H, N, D)
             raise ValueError(f'{n} must have 4 axes (B, H, tokens, D), got shape {tuple(t.shape)}')
         if not t.is_floating_point():
             raise ValueError(f'{n} must be a floating tensor, got {t.dtype}')
-    if len({widen(t)[0].dtype for t in given.values()}) > 1:
+    if len({torch.promote_types(t.dtype, torch.float32) for t in given.values()}) > 1:
         raise ValueError(
             f'q, k and v must share a precision, got {[t.dtype for t in given.values()]}')
     if q.shape[:2] != k.shape[:2] or q.shape[3] != k.shape[3]:
@@ -132,9 +132,11 @@ def zero_padding(q:Tensor, # (B, H, N, D)
 # %% ../../nbs/2_operators/20_inputs.ipynb #eca7adb5
 def discounts(rho:float|Tensor, # Discount per hop in (0, 1); a float, () or (H,)
               q:Tensor, # (B, H, N, D) queries, which lend their shape, type and device
-             )->Tensor: # (B, H)
+             )->Tensor: # (B, H), float32 or wider
     "Discount of every image and head."
-    return check_rho(rho, q.shape[1], values=False).to(q).reshape(-1).expand(q.shape[:2])
+    r, dtype = check_rho(rho, q.shape[1], values=False), torch.promote_types(q.dtype, torch.float32)
+    if not isinstance(rho, Tensor): return q.new_full(q.shape[:2], rho, dtype=dtype)
+    return r.to(q.device, dtype).reshape(-1).expand(q.shape[:2])
 
 # %% ../../nbs/2_operators/20_inputs.ipynb #48bc11a6
 def needs_algebra()->bool: # True while a program is exported or forward-mode derivatives are taken

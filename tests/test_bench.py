@@ -46,3 +46,27 @@ def test_ctrl_c_keeps_rows_that_are_done(tmp_path):
     assert result.stdout.splitlines()[-1].startswith('interrupted; what was done: bench.json, bench.csv')
     report = json.loads((tmp_path/'race'/'bench.json').read_text())
     assert not report['finished'] and report['rows'][0]['status'] == 'ok' and len(table.read_text().splitlines()) == 1 + len(report['rows'])
+
+
+HIDDEN = "sys.modules.update(dict.fromkeys(('fastai', 'fastcore', 'fastprogress', 'matplotlib', 'sklearn', 'timm'))); "
+
+
+def test_a_machine_with_torch_alone_runs_race_and_stream(tmp_path):
+    result = infsa_bench('--rows', 'linear', '--tokens', 16, *SMALL, '--out', 'race', cwd=tmp_path, before=HIDDEN)
+    assert result.returncode == 0 and result.stderr == '', result.stderr
+    assert {f.name for f in (tmp_path/'race').iterdir()} == {'bench.json', 'bench.csv'}
+    report = json.loads((tmp_path/'race'/'bench.json').read_text())
+    assert report['rows'][0]['status'] == 'ok'
+    stream = run('infsa_stream', '--model', 'infvit_mini_linear', '--size', 32, '--threads', 1, '--out', 'stream.json', cwd=tmp_path, before=HIDDEN)
+    assert stream.returncode == 0 and stream.stderr == '', stream.stderr
+    assert json.loads((tmp_path/'stream.json').read_text())['finite']
+
+
+def test_the_suite_runs_in_its_small_form_with_torch_alone(tmp_path):
+    result = infsa_bench('--suite', 'gpu', '--tiny', '--device', 'cpu', '--out', 'suite', cwd=tmp_path, before=HIDDEN, OMP_NUM_THREADS='1')
+    assert result.returncode == 0 and result.stderr == '', (result.stdout, result.stderr)
+    report = json.loads((tmp_path/'suite'/'suite.json').read_text())
+    assert report['right'] and report['finished'] and not report['cut']
+    assert all(r['status'].startswith('not installed') for r in report['rows'] if r.get('row') in ('xca', 'litemla', 'efficientvim'))
+    for title in ('Errors', 'C11', 'C12', 'Training'): assert title in result.stdout
+    refused(infsa_bench('--suite', 'gpu', '--tiny', '--device', 'cpu', '--out', 'suite', cwd=tmp_path), '--force')

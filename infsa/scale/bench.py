@@ -242,7 +242,7 @@ def bench(what:str='layer', # 'layer', or 'model'
                      rounds=rounds, backward=backward, time_budget=time_budget,
                      memory_budget=memory_budget, **options)
     out = _folder(out, what, force)
-    machine = _machine(config['threads'], device, dtype, config['tf32'])
+    machine = _machine(config['threads'], device, config['autocast'] or dtype, config['tf32'])
     report = dict(config=config, **machine, finished=False, rows=[])
     _race([dict(config, row=r, size=s, tokens=s if what == 'layer' else _patches(s))
            for s in lengths for r in names], out, report, progress)

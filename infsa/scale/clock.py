@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..command import one_of, reason
+from ..command import _version, one_of, reason
 
 # %% ../../nbs/8_scale/81a_clock.ipynb #4b819fba
 class PretendedGPU:
@@ -215,7 +215,8 @@ def card_record(device # A GPU
     return dict(card=torch.cuda.get_device_name(device), memory_gib=p.total_memory/2**30,
                 capability=f'{p.major}.{p.minor}', multiprocessors=p.multi_processor_count,
                 driver=_driver(), cuda=torch.version.cuda, cudnn=torch.backends.cudnn.version(),
-                allocator=next(filter(None, said), 'default'), precision=precision())
+                triton=_version('triton'), allocator=next(filter(None, said), 'default'),
+                precision=precision())
 
 # %% ../../nbs/8_scale/81a_clock.ipynb #b0892313
 def check_device(device:str # As a command was given it

@@ -59,6 +59,8 @@ def _replaced(gpu):
 # %% ../../nbs/8_scale/81a_clock.ipynb #7fa5d476
 def _on_gpu(device): return torch.device(device).type == 'cuda'
 
+def _place(device): return torch.cuda.device(device) if _on_gpu(device) else nullcontext()
+
 def _seconds(f):
     "Time of one call, with what it leaves a GPU to do."
     wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
@@ -74,7 +76,7 @@ def call_seconds(f, # Callable without arguments
                 )->list: # Seconds of each call
     "Times calls in a row: on a GPU between events, with one wait at the end."
     if not _on_gpu(device): return [_seconds(f) for _ in range(n)]
-    with torch.cuda.device(device):
+    with _place(device):
         marks = [torch.cuda.Event(enable_timing=True) for _ in range(n + 1)]
         torch.cuda.synchronize()
         marks[0].record()
@@ -85,11 +87,11 @@ def call_seconds(f, # Callable without arguments
 # %% ../../nbs/8_scale/81a_clock.ipynb #bfe000c7
 WARMUP, SPAN, CALLS = .3, 1.5, dict(cuda=200, cpu=10) # Seconds, seconds, calls at most
 
-def _in_a_row(f, n):
+def _in_a_row(f, n, device):
     "Seconds of `n` calls and a wait."
     def row():
         for _ in range(n): f()
-    return _seconds(row)
+    with _place(device): return _seconds(row)
 
 def warm(f, # Callable without arguments
          device='cpu', # Where it works
@@ -99,7 +101,7 @@ def warm(f, # Callable without arguments
     if not _on_gpu(device): return _seconds(f)
     start, n = time.perf_counter(), 1
     while True:
-        each = _in_a_row(f, n)/n
+        each = _in_a_row(f, n, device)/n
         left = seconds - (time.perf_counter() - start)
         if left <= 0: return each
         n = max(1, min(2*n, math.ceil(left/each)))
@@ -139,7 +141,7 @@ def joules_a_call(f, # Callable without arguments
     row, calls = max(1, math.ceil(.2/max(each, 1e-9))), 0
     before, start = read(), time.perf_counter()
     while time.perf_counter() - start < ENERGY:
-        _in_a_row(f, row)
+        _in_a_row(f, row, device)
         calls += row
     used = read() - before
     return used/calls if used > 0 else NOT_MEASURED
@@ -151,7 +153,7 @@ def as_graph(f, # Callable without arguments; what it reads and writes stays whe
     "Record a call as a CUDA graph; raises `ValueError` off CUDA, and what stops the recording."
     if not _on_gpu(device):
         raise ValueError(f"graph: CUDA graphs need a device 'cuda', got {str(device)!r}")
-    with torch.cuda.device(device):
+    with _place(device):
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):

@@ -221,6 +221,7 @@ def _measure_updates(model, file, dtype, updates):
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.).item())
         losses.append(loss.item())
         opt.step()
+    _wait(device)
     return dict(tokens=1 + math.prod(model._grid(*image.shape[:2])), updates=updates,
                 seconds=time.perf_counter() - start, **_peaks(device), losses=losses,
                 gradient_norms=norms,

@@ -128,9 +128,10 @@ def show_progress(it, # Anything to iterate over
                   total:int, # How many items it has
                   show:bool=True, # False: no bar
                  ): # The same items
-    "Iterates with a bar of progress that leaves no trace when done."
+    "Iterates with a bar of progress, where fastprogress is installed, that leaves no trace."
     if not show: return it
-    from fastprogress.fastprogress import progress_bar
+    try: from fastprogress.fastprogress import progress_bar
+    except ImportError: return it
     return progress_bar(it, total=total, leave=False)
 
 # %% ../nbs/0_start/01_command.ipynb #d6105f4e

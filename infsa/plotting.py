@@ -14,9 +14,12 @@ from urllib.parse import quote
 COLOURS = dict(
     linear='C0', softmax='C1', pure='C2', multihop='C3', kernel='C4', identity='0.5',
     performer='C5', nystrom='C6', linformer='navy', linear_transformer='C8', xca='C9', floor='k',
-    softmax_unfused='C1', linear_naive='C0', linear_stream='C0') # Of a method, on every page
-_DASHED = 'floor', 'softmax_unfused', 'linear_naive', 'linear_stream'
-_MARKERS = dict(zip(COLOURS, 'os^vDxP*Xph.<>d'))
+    softmax_unfused='C1', linear_naive='C0', linear_stream='C0', elu='teal', mila='crimson',
+    rala='goldenrod', polaformer='slateblue', gated_delta='saddlebrown', litemla='deeppink',
+    efficientvim='darkgreen', release_linear='C0', release_pure='C2') # Of a method, on every page
+_DASHED = ('floor', 'softmax_unfused', 'linear_naive', 'linear_stream', 'release_linear',
+           'release_pure')
+_MARKERS = dict(zip(COLOURS, 'os^vDxP*Xph.<>dos^vDxP*X'))
 
 def style(method:str, # Key of `COLOURS`; others get matplotlib's next colour
           **kwargs # Further arguments of `Axes.plot`, which win

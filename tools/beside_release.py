@@ -1,13 +1,10 @@
 """This package beside the authors' release (giorgioroffo/infinite-self-attention), from a checkout of theirs: the same numbers? where not?
 
-Both packages are called `infsa`. Theirs is read here under the name `infsa_release`: where its modules import from `infsa`, the syntax tree is
-changed before it is compiled. No file of theirs is written, and compiled ones are not used."""
-import ast, contextlib, inspect, io, json, logging, subprocess, sys, tomllib, types, warnings
+Both packages are called `infsa`. Theirs is read under the name `infsa_release` by `infsa.scale.contenders`: no file of theirs is written, and compiled
+ones are not used."""
+import contextlib, inspect, io, json, logging, subprocess, sys, tomllib, types, warnings
 from functools import partial
-from importlib import import_module
-from importlib.machinery import SourceFileLoader
 from importlib.metadata import version
-from importlib.util import spec_from_file_location
 from itertools import product
 from pathlib import Path
 from statistics import quantiles
@@ -19,33 +16,14 @@ from torch.nn import functional as F
 import infsa
 from infsa import InfSAttention, from_release, linear_infsa, linear_weights, pure_infsa
 from infsa.command import OneLineParser, environment, one_of, reason, whole_file
+from infsa.scale.contenders import load_release as package_of_release
 from infsa.scale.measure import hardware, interleave
 
-NAME, RHO, VARIANTS = 'infsa_release', 0.95, ('pure', 'linear')
+RHO, VARIANTS = 0.95, ('pure', 'linear')
 OPERATORS = dict(pure=pure_infsa, linear=linear_infsa)
 
 
 # ---- their package under another name
-
-class _Renamed(SourceFileLoader):
-    "A module of theirs, which finds its own package under `NAME`."
-    def get_code(self, name):
-        tree = ast.parse(self.get_data(self.path), self.path)
-        for n in ast.walk(tree):
-            if isinstance(n, ast.ImportFrom) and not n.level and n.module.split('.')[0] == 'infsa': n.module = NAME + n.module[len('infsa'):]
-        return compile(tree, self.path, 'exec')
-
-
-class _Finder:
-    def __init__(self, folder): self.folder = folder
-
-    def find_spec(self, name, path=None, target=None):
-        first, *rest = name.split('.')
-        if first != NAME: return None
-        at = self.folder.joinpath(*rest)
-        file = at/'__init__.py' if at.is_dir() else at.with_suffix('.py')
-        if file.is_file(): return spec_from_file_location(name, file, loader=_Renamed(name, str(file)), submodule_search_locations=[str(at)] if at.is_dir() else None)
-
 
 def load_release(path):
     "Their package from a checkout; `ValueError` where there is none."
@@ -53,9 +31,7 @@ def load_release(path):
     if not folder.parent.is_dir(): raise ValueError(f'PATH: no folder {path}')
     if not all((folder/f).is_file() for f in ('__init__.py', 'core.py', 'attention.py', 'convert.py')):
         raise ValueError(f'PATH: {path} is no checkout of the release, which has infsa/core.py, attention.py and convert.py')
-    for name in [m for m in sys.modules if m.split('.')[0] == NAME]: del sys.modules[name]
-    sys.meta_path[:] = [_Finder(folder), *(f for f in sys.meta_path if not isinstance(f, _Finder))]
-    return import_module(NAME)
+    return package_of_release(path)
 
 
 def commit_of(path):

@@ -38,7 +38,7 @@ def source(fn, constants, half):
 def resources(name, width, half, arch, causal, masked):
     "Registers of a thread, bytes that spill, shared memory, matrix instructions."
     kind = 'rows' if name == 'divide' else name
-    rows, cols, warps, stages = kernels.SIDES[kind][max(64, width)]
+    rows, cols, warps, stages = kernels._plan(kind, width, masked)
     constants = dict(D=width, E=width, TRIANGLE=-int(causal), WIDE=width, ROWS=rows)
     if name == 'divide': constants |= dict(PARTS=128)
     else: constants |= dict(MASKED=masked, PRECISION='tf32', COLS=cols)

@@ -41,14 +41,16 @@ def _place(x, strides, head, H, first):
 @triton.jit
 def _edges(X, Y, removed, step, side, x, y, N, M, scale, TRIANGLE: tl.constexpr,
            MASKED: tl.constexpr, PRECISION: tl.constexpr):
-    "Edges between rows x and columns y; TRIANGLE -1 removes y > x, 1 removes x > y."
+    """Edges between rows x and columns y, whose mask begins at pointer `removed`; TRIANGLE -1
+    removes y > x, 1 removes x > y."""
     S = tl.dot(X, tl.trans(Y), input_precision=PRECISION)
     A = tl.where(S < 0, 0., S)*scale  # NaN stays
-    x, y = x[:, None].to(tl.int64), y[None, :].to(tl.int64)
+    x, y = x[:, None], y[None, :]
     if TRIANGLE == -1: A = tl.where(y > x, 0., A)
     if TRIANGLE == 1: A = tl.where(x > y, 0., A)
     if MASKED:
-        gone = tl.load(removed + x*step + y*side, mask=(x < N) & (y < M), other=1)
+        i, j = tl.arange(0, X.shape[0])[:, None], tl.arange(0, Y.shape[0])[None, :]
+        gone = tl.load(removed + i*step + j*side, mask=(x < N) & (y < M), other=1)
         A = tl.where(gone != 0, 0., A)
     return A
 
@@ -62,7 +64,7 @@ def _hop_rows(q, k, v, removed, out, squares, sums, q_at, k_at, v_at, r_at, H, N
     i = first + tl.arange(0, ROWS)
     Q = _block(_place(q, q_at, head, H, first), N - first, q_at[2], q_at[3], D, ROWS, WIDE)
     k, v = _place(k, k_at, head, H, 0), _place(v, v_at, head, H, 0)
-    removed = _place(removed, r_at, head, H, 0)
+    removed = _place(removed, r_at, head, H, first)
     total, square = tl.zeros((ROWS, WIDE), tl.float32), tl.zeros((ROWS,), tl.float32)
     for start in range(0, tl.minimum(M, first + ROWS) if TRIANGLE else M, COLS):
         K = _block(k, M - start, k_at[2], k_at[3], D, COLS, WIDE)
@@ -73,6 +75,7 @@ def _hop_rows(q, k, v, removed, out, squares, sums, q_at, k_at, v_at, r_at, H, N
         total = tl.dot(A.to(V.dtype), V, total, input_precision=PRECISION)
         k += COLS*k_at[2]
         v += COLS*v_at[2]
+        removed += COLS*r_at[3]
     size, row = tl.sqrt(square), head.to(tl.int64)*N + first
     _keep(out + row*E, total / tl.where(size == 0, 1., size)[:, None], N - first, E, E, ROWS, WIDE)
     tl.store(squares + row + tl.arange(0, ROWS), square, mask=i < N)
@@ -104,15 +107,21 @@ def _divide(out, squares, sums, rho, size, N, eps, unit, E: tl.constexpr, TRIANG
 
 # %% ../../nbs/2_operators/27_kernels.ipynb #85729749
 # rows, columns, warps and stages of a program, by the wider of D and Dv
-SIDES = dict(rows={64: (128, 64, 8, 3), 128: (128, 64, 8, 2), 256: (64, 32, 4, 2)},
+SIDES = dict(rows={64: (128, 64, 8, 3), 128: (128, 32, 8, 3), 256: (64, 32, 8, 2)},
              keys={64: (64, 128, 8, 2), 128: (32, 64, 8, 2), 256: (32, 32, 8, 1)},
-             queries={64: (128, 64, 8, 2), 128: (64, 64, 8, 2), 256: (64, 32, 8, 1)})
+             queries={64: (128, 64, 8, 2), 128: (64, 64, 8, 2), 256: (32, 32, 8, 1)})
 
 def _width(*widths): return max(16, triton.next_power_of_2(max(widths)))
 
+def _plan(kind, wide, masked):
+    rows, cols, warps, stages = SIDES[kind][max(64, wide)]
+    if not masked: return rows, cols, warps, stages
+    if kind == 'keys': return max(16, rows//2), cols, warps, 1
+    return rows, max(16, cols//2), warps, 1
+
 def _launch(kernel, kind, heads, tokens, D, E, *args, **options):
     wide = _width(D, E)
-    rows, cols, warps, stages = SIDES[kind][max(64, wide)]
+    rows, cols, warps, stages = _plan(kind, wide, options['MASKED'])
     blocks = triton.cdiv(tokens, cols if kind == 'keys' else rows)
     kernel[(heads*blocks,)](*args, D=D, E=E, WIDE=wide, ROWS=rows, COLS=cols, num_warps=warps,
                             num_stages=stages, **options)
@@ -130,7 +139,7 @@ def _on(t): return torch.cuda.device_of(t) if t.is_cuda else nullcontext()
 def _forward(q, k, v, rho, mask, is_causal, eps):
     (B, H, N, D), (M, E), s = q.shape, v.shape[2:], _unit(q.shape[3])
     options = _options(q, mask, is_causal)
-    rows = SIDES['rows'][max(64, _width(D, E))][0]
+    rows, *_ = _plan('rows', _width(D, E), mask is not None)
     blocks, room = B*H*triton.cdiv(N, rows), lambda n: q.new_empty(n, dtype=torch.float32)
     out, size = v.new_empty(B, H, N, E), room((B, H, N if is_causal else 1))
     squares, sums, (mask, at) = room(B*H*N), room(blocks), _bytes(q, mask)
@@ -173,7 +182,8 @@ def _key_slopes(q, k, v, dO, removed, relative, slope, last, dk, dv, q_at, k_at,
     K = _block(_place(k, k_at, head, H, start), M - start, k_at[2], k_at[3], D, COLS, WIDE)
     V = _block(_place(v, v_at, head, H, start), M - start, v_at[2], v_at[3], E, COLS, WIDE)
     q, dO = _place(q, q_at, head, H, begin), _place(dO, o_at, head, H, begin)
-    removed, row = _place(removed, r_at, head, H, 0), head.to(tl.int64)*N
+    removed, row = _place(removed, r_at, head, H, begin), head.to(tl.int64)*N
+    removed += tl.cast(start, tl.int64)*r_at[3]
     dK, dV = tl.zeros((COLS, WIDE), tl.float32), tl.zeros((COLS, WIDE), tl.float32)
     for first in range(begin, N, ROWS):
         i = first + tl.arange(0, ROWS)
@@ -187,6 +197,7 @@ def _key_slopes(q, k, v, dO, removed, relative, slope, last, dk, dv, q_at, k_at,
         dK = tl.dot(dA.to(Q.dtype), Q, dK, input_precision=PRECISION)
         q += ROWS*q_at[2]
         dO += ROWS*o_at[2]
+        removed += ROWS*r_at[2]
     unit, row = tl.load(last + head), head.to(tl.int64)*M + start
     _keep(dk + row*D, dK*(unit*scale), M - start, D, D, COLS, WIDE)
     _keep(dv + row*E, dV*unit, M - start, E, E, COLS, WIDE)
@@ -205,7 +216,7 @@ def _query_slopes(q, k, v, dO, removed, relative, slope, last, dq, q_at, k_at, v
     share = tl.load(relative + row + i, mask=i < N, other=0.)[:, None]
     bend = tl.load(slope + row + i, mask=i < N, other=0.)[:, None]
     k, v = _place(k, k_at, head, H, 0), _place(v, v_at, head, H, 0)
-    removed, dQ = _place(removed, r_at, head, H, 0), tl.zeros((ROWS, WIDE), tl.float32)
+    removed, dQ = _place(removed, r_at, head, H, first), tl.zeros((ROWS, WIDE), tl.float32)
     for start in range(0, tl.minimum(M, first + ROWS) if TRIANGLE else M, COLS):
         K = _block(k, M - start, k_at[2], k_at[3], D, COLS, WIDE)
         V = _block(v, M - start, v_at[2], v_at[3], E, COLS, WIDE)
@@ -215,6 +226,7 @@ def _query_slopes(q, k, v, dO, removed, relative, slope, last, dq, q_at, k_at, v
         dQ = tl.dot(dA.to(K.dtype), K, dQ, input_precision=PRECISION)
         k += COLS*k_at[2]
         v += COLS*v_at[2]
+        removed += COLS*r_at[3]
     _keep(dq + (row + first)*D, dQ*(tl.load(last + head)*scale), N - first, D, D, ROWS, WIDE)
 
 # %% ../../nbs/2_operators/27_kernels.ipynb #f3fb65b9

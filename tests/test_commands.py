@@ -78,7 +78,7 @@ def test_a_dry_run_writes_nothing(tmp_path, mini):
     assert images == '256 training images, 60 validation images, 10 classes'
     assert steps == '8 steps of 32 images an epoch, 8 in all'
     assert memory.startswith('cpu in float32, peak memory') and hours.endswith('nothing was written')
-    assert result.stderr == 'infsa_train: note: the warm-up is shortened from 1 epochs to 0.0625; --warmup sets another\n'
+    assert result.stderr == 'infsa_train: note: the warm-up is shortened to 0.0625 epochs; --warmup sets another length\n'
 
 
 def test_a_log_interval_is_one_line_each_and_the_same_training(tmp_path, mini):

@@ -24,6 +24,7 @@ from .mini import mini_imagenet
 with warnings.catch_warnings():  # fastai scripts two functions on import, of which torch now warns
     warnings.filterwarnings('ignore', message='.*torch.jit', category=FutureWarning)
     from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader # for those who need it quiet
     from fastai.torch_core import default_device
     from infsa.data.batches import ImageLoader
 

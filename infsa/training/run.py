@@ -256,8 +256,8 @@ def _settled(name, given):
                       'sets another')
     if 'warmup' not in given and recipe.epochs <= recipe.warmup:
         warmup = settings['warmup'] = recipe.epochs*usual.warmup/usual.epochs
-        warnings.warn(f'the warm-up is shortened from {usual.warmup:g} epochs to {warmup:.3g}; '
-                      '--warmup sets another')
+        warnings.warn(f'the warm-up is shortened to {warmup:.3g} epochs; --warmup sets '
+                      'another length')
     return replace(recipe, **settings)
 
 # %% ../../nbs/6_training/61_run.ipynb #1cec09c9

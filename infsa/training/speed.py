@@ -112,15 +112,15 @@ def acting(learner:Learner, # To be trained inside
           ): # Context manager
     """TF32 on CUDA as `speed` says. Afterwards what was set before is back, autocast is off, and
     the model is called as it was before it was compiled."""
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    def set_products(precision, cudnn):
-        if learner.dls.device.type != 'cuda': return
+    cudnn, cuda = torch.backends.cudnn, learner.dls.device.type == 'cuda'
+    before = (torch.get_float32_matmul_precision(), cudnn.allow_tf32) if cuda else None
+    def set_products(precision, allowed):
         torch.set_float32_matmul_precision(precision)
-        torch.backends.cudnn.allow_tf32 = cudnn
-    set_products('high' if speed.tf32 else 'highest', bool(speed.tf32))
+        cudnn.allow_tf32 = allowed
+    if cuda: set_products('high' if speed.tf32 else 'highest', bool(speed.tf32))
     try: yield
     finally:
-        set_products(*before)
+        if cuda: set_products(*before)
         if hasattr(learner, 'precision'): learner.precision.leave()
         if speed.compile: learner.model._compiled_call_impl = None
 

@@ -59,8 +59,9 @@ def test_unreadable_image_is_named_or_skipped(tmp_path, mini):
     assert json.loads((tmp_path/'b'/'summary.json').read_text())['skipped_images'] == 1
 
 
-def test_ctrl_c_keeps_what_was_done(tmp_path, mini):
-    process, history = start('infsa_train', '--data', mini, '--epochs', 100_000, '--out', 'run', cwd=tmp_path), tmp_path/'run'/'history.csv'
+@pytest.mark.parametrize('more', [[], ['--num-workers', 1]], ids=['alone', 'with workers'])
+def test_ctrl_c_keeps_what_was_done(tmp_path, mini, more):
+    process, history = start('infsa_train', '--data', mini, '--epochs', 100_000, '--out', 'run', *more, cwd=tmp_path), tmp_path/'run'/'history.csv'
     wait_until(lambda: history.exists() and len(history.read_text().splitlines()) > 2, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     result = finish(process)
@@ -68,6 +69,30 @@ def test_ctrl_c_keeps_what_was_done(tmp_path, mini):
     kept = json.loads((tmp_path/'run'/'interrupted.json').read_text())
     refused(infsa_train('--data', mini, '--epochs', 1, '--warmup', 0, '--out', 'run', cwd=tmp_path), 'an interrupted run', '--force')
     assert kept['epochs'] >= 2 and not (tmp_path/'run'/'summary.json').exists() and (tmp_path/'run'/'model.safetensors').exists()
+
+
+def test_a_dry_run_writes_nothing(tmp_path, mini):
+    result = infsa_train('--data', mini, '--dry-run', '--epochs', 1, '--bs', 32, '--device', 'cpu', cwd=tmp_path)
+    assert result.returncode == 0 and not list(tmp_path.iterdir()), result
+    images, steps, memory, hours = result.stdout.splitlines()
+    assert images == '256 training images, 60 validation images, 10 classes'
+    assert steps == '8 steps of 32 images an epoch, 8 in all'
+    assert memory.startswith('cpu in float32, peak memory') and hours.endswith('nothing was written')
+    assert result.stderr == 'infsa_train: note: the warm-up is shortened to 0.0625 epochs; --warmup sets another length\n'
+
+
+def test_a_log_interval_is_one_line_each_and_the_same_training(tmp_path, mini):
+    args = ['--data', mini, '--epochs', 1, '--warmup', 0, '--bs', 32, '--device', 'cpu']
+    plain, told = run_each('infsa_train', [[*args, '--out', 'a'], [*args, '--out', 'b', '--log-every', 4]], tmp_path)
+    assert (plain.returncode, told.returncode) == (0, 0), told.stderr
+    assert [l.split(', ')[1] for l in told.stdout.splitlines()[:2]] == ['batch 4 of 8', 'batch 8 of 8']
+    a, b = [json.loads((tmp_path/f/'summary.json').read_text()) for f in 'ab']
+    assert (a['train_loss'], a['accuracy']) == (b['train_loss'], b['accuracy'])
+
+
+def test_nan_is_named_between_two_looks(tmp_path, mini):
+    result = infsa_train('--data', mini, '--epochs', 3, '--warmup', 0, '--lr', 1e30, '--clip', 0, '--bs', 16, '--out', 'run', '--log-every', 5, cwd=tmp_path)
+    assert result.returncode == 1 and '(seen at step' in result.stderr and 'Traceback' not in result.stderr, result.stderr
 
 
 def test_nan_stops_training_with_code_1(tmp_path, mini):

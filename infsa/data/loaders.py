@@ -24,8 +24,9 @@ from .mini import mini_imagenet
 with warnings.catch_warnings():  # fastai scripts two functions on import, of which torch now warns
     warnings.filterwarnings('ignore', message='.*torch.jit', category=FutureWarning)
     from fastai.data.core import DataLoaders
-    from fastai.data.load import DataLoader
+    from fastai.data.load import DataLoader # for those who need it quiet
     from fastai.torch_core import default_device
+    from infsa.data.batches import ImageLoader
 
 # %% ../../nbs/4_data/43_loaders.ipynb #c000f239
 _all_ = ['mini_imagenet', 'Layout', 'find_layout', 'counts', 'read_boxes', 'read_image', 'verify']
@@ -89,15 +90,20 @@ def _default_tfms(img_size, crop_pct):
     return train, eval_transform(img_size, crop_pct)
 
 # %% ../../nbs/4_data/43_loaders.ipynb #0820bf05
-def _check_dls(n, bs, img_size, crop_pct, num_workers):
+def _workers(cache, device):
+    "None for images in memory, unless a GPU would wait for them; else one a core, to 16."
+    return 0 if cache and device.type != 'cuda' else min(16, os.cpu_count() or 1)
+
+def _check_dls(n, bs, img_size, crop_pct, num_workers, accumulate=1, prefetch=2, **_):
     "One clear error for a setting that cannot work with `n` training images."
-    for k, v, low in (('img_size', img_size, 1), ('bs', bs, 1), ('num_workers', num_workers, 0)):
+    for k, v, low in (('img_size', img_size, 1), ('bs', bs, 1), ('num_workers', num_workers, 0),
+                      ('accumulate', accumulate, 1), ('prefetch', prefetch, 1)):
         if k == 'num_workers' and v is None: continue
         if not (isinstance(v, int) and v >= low):
             raise ValueError(f'{k}={v!r}: a whole number, at least {low}')
     if not 0.1 <= crop_pct <= 1: raise ValueError(f'crop_pct={crop_pct!r}: must be in [0.1, 1]')
-    if bs > n:
-        raise ValueError(f'bs={bs}: more than the {n} training images, and the last incomplete '
+    if (step := bs*accumulate) > n:
+        raise ValueError(f'bs={step}: more than the {n} training images, and the last incomplete '
                          f'batch is dropped; at most {n}')
 
 def _check_left(found, left, bad, vocab):
@@ -122,30 +128,30 @@ def imagenet_dls(path, # Folder that `find_layout` knows
                  train_tfm=None, # v2 transform of a uint8 image; None: random resized crop and flip
                  valid_tfm=None, # The same for validation; None: resize and centre crop
                  crop_pct:float=0.875, # Share of the resized side that the crop keeps, in [0.1, 1]
-                 num_workers:int=None, # Decoding processes; None: 0 in memory, else cores, to 16
+                 num_workers:int=None, # Processes; None: 0 in memory on a CPU, else cores, to 16
                  cache:bool=None, # Keep decoded images in memory; None: if they fill at most 1 GiB
                  skip_bad:bool=False, # Leave unreadable images out instead of raising
                  seed:int=42, # Of the order of the training images
                  device=None, # Where batches go; None: fastai's default
                  progress:bool=True, # Show a bar while decoding
+                 **kwargs # For `ImageLoader`: accumulate, prefetch, persistent_workers, pin_memory
                 )->DataLoaders: # Has `vocab`, `names`, `c`, `bad` and `layout`
     "Makes the fastai loaders of an ImageNet tree: normalised float32 images and int64 labels."
-    lay = find_layout(path)
-    _check_dls(len(lay.train), bs, img_size, crop_pct, num_workers)
+    lay, device = find_layout(path), torch.device(device or default_device())
+    _check_dls(len(lay.train), bs, img_size, crop_pct, num_workers, **kwargs)
     if cache is None: cache = _fits(lay)
-    if num_workers is None: num_workers = 0 if cache else min(16, os.cpu_count() or 1)
+    if num_workers is None: num_workers = _workers(cache, device)
     tfms, bad, dls = _default_tfms(img_size, crop_pct), [], []
     for k, tfm in enumerate((train_tfm or tfms[0], valid_tfm or tfms[1])):
         found = (lay.train, lay.valid)[k]
         items, images, wrong = _load(found, cache, skip_bad, progress)
         _check_left(found, items, wrong, lay.vocab)
-        if k == 0: _check_dls(len(items), bs, img_size, crop_pct, num_workers)
+        if k == 0: _check_dls(len(items), bs, img_size, crop_pct, num_workers, **kwargs)
         bad += wrong
-        dls.append(DataLoader(ImageDataset(items, tfm, images), bs=bs, shuffle=k == 0,
-                              drop_last=k == 0, num_workers=num_workers,
-                              after_batch=_normalize_batch))
-    return _finish(DataLoaders(*dls, path=Path(path), device=device or default_device()), lay, bad,
-                   seed)
+        dls.append(ImageLoader(ImageDataset(items, tfm, images), bs=bs, shuffle=k == 0,
+                               drop_last=k == 0, num_workers=num_workers, device=device,
+                               after_batch=_normalize_batch, **kwargs))
+    return _finish(DataLoaders(*dls, path=Path(path), device=device), lay, bad, seed)
 
 # %% ../../nbs/4_data/43_loaders.ipynb #ee3439da
 def _shown(source, split, n, seed):

@@ -6,7 +6,7 @@
 __all__ = ['plot_curves', 'train', 'main']
 
 # %% ../../nbs/6_training/61_run.ipynb #d4d6bcc0
-import argparse, json, signal, sys
+import argparse, json, signal, sys, warnings
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,15 @@ from ..models.weights import save_model
 from ..data.augment import train_transform
 from ..data.loaders import imagenet_dls, mini_imagenet
 from ..maps.overlay import plot_token_weights
-from .recipe import NonFiniteLoss, Recipe, RECIPES, fit, make_learner, warmup_cosine
+from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
+                                   make_learner)
+from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.ticker import MaxNLocator
 from fastai.callback.progress import ProgressCallback
-from fastai.torch_core import set_seed
+from fastai.torch_core import default_device, set_seed
 from torch import nn
 
 # %% ../../nbs/6_training/61_run.ipynb #9004081f
@@ -55,9 +57,10 @@ def _log_line(learner, row):
     shown = [f'{v:.4g}' if isinstance(v, float) else str(v) for v in [row[0] + 1, *row[1:]]]
     print(', '.join(f'{n} {v}' for n, v in zip(learner.recorder.metric_names, shown)), flush=True)
 
-def _lines_for_bars(learner):
-    "Lets `learner` print a line an epoch instead of bars."
+def _lines_for_bars(learner, log_every=1):
+    "Lets `learner` print a line an epoch instead of bars; and every `log_every` batches, if more."
     learner.remove_cb(ProgressCallback)
+    if log_every > 1: learner.add_cb(StepLines(log_every))
     learner.logger = partial(_log_line, learner)
 
 # %% ../../nbs/6_training/61_run.ipynb #f45685fe
@@ -81,7 +84,7 @@ def _save_run(learner, config, finished):
     finished run."""
     out, dls, model, history = (learner.path, learner.dls, learner.model.cpu().eval(),
                                 _history(learner))
-    dls.cpu()
+    for dl in dls.cpu().loaders: dl.rest()
     save_model(model, out/'model.safetensors', config['model'], dls.vocab, dls.names,
                **config['overrides'])
     if history: _save_figure(out/'curves.png', plot_curves(history))
@@ -100,11 +103,16 @@ def _save_run(learner, config, finished):
     return summary
 
 # %% ../../nbs/6_training/61_run.ipynb #eaf42340
-def _check(model, model_args, recipe, seed, device):
-    "Raises a `ValueError` for what would otherwise only fail after the data are read."
+def _check(model, model_args, recipe, speed, seed, device):
+    """Raises a `ValueError` for what would otherwise only fail after the data are read; returns
+    `speed` decided for the device."""
     if not (isinstance(seed, int) and 0 <= seed < 2**32):
         raise ValueError(f'seed must be a whole number in [0, 2**32), got {seed!r}')
-    warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs)
+    if recipe.warmup >= recipe.epochs:
+        raise ValueError(f'warmup must be shorter than the training, got {recipe.warmup:g} of '
+                         f'{recipe.epochs} epochs; try another --warmup')
+    if recipe.bs % speed.accumulate:
+        raise ValueError(f'accumulate must divide bs, got {speed.accumulate} and {recipe.bs}')
     try: torch.zeros(1, device=device or 'cpu').item()
     except (RuntimeError, AssertionError) as e:
         raise ValueError(
@@ -118,15 +126,19 @@ def _check(model, model_args, recipe, seed, device):
     except (ValueError, TypeError) as e:
         given = f', model_args {model_args}' if model_args else ''
         raise ValueError(f'img_size {recipe.img_size}{given}: {reason(e)}') from e
+    return speed.on(device or default_device())
+
+def _recipe_of(model): return 'mini' if '_mini_' in model else 'deit'
 
 # %% ../../nbs/6_training/61_run.ipynb #bea141ae
-def _prepare(data, model, recipe, seed, device, num_workers, skip_bad, progress, model_args):
+def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, progress, model_args):
     "Loaders, a new model, and what `config.json` says of both."
     data = mini_imagenet(progress=progress) if data is None else Path(data)
-    dls = imagenet_dls(data, recipe.img_size, recipe.bs,
+    dls = imagenet_dls(data, recipe.img_size, recipe.bs//speed.accumulate,
                        train_transform(recipe.augmentation, recipe.img_size),
                        crop_pct=recipe.crop_pct, num_workers=num_workers, skip_bad=skip_bad,
-                       seed=seed, device=device, progress=progress)
+                       seed=seed, device=device, progress=progress, accumulate=speed.accumulate,
+                       prefetch=speed.prefetch, persistent_workers=True)
     set_seed(seed, reproducible=True)
     overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c,
                      drop_path=recipe.drop_path)
@@ -134,7 +146,14 @@ def _prepare(data, model, recipe, seed, device, num_workers, skip_bad, progress,
         model=model, overrides=overrides, data=str(data),
         images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed,
         device=str(dls.device), num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad,
-        recipe=asdict(recipe), environment=environment())
+        recipe=asdict(recipe), speed=asdict(speed), environment=environment())
+
+def _learner(dls, net, recipe, speed, out, progress, cbs):
+    "The learner of a run."
+    learner = make_learner(dls, net, recipe, out, speed.log_every, speed.fused)
+    speed_up(learner, speed, recipe.bs)
+    if not progress: _lines_for_bars(learner, speed.log_every)
+    return learner.add_cbs(cbs)
 
 # %% ../../nbs/6_training/61_run.ipynb #a725347c
 def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
@@ -148,22 +167,25 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           force:bool=False, # Overwrite a finished or interrupted run
           progress:bool=True, # Bars of progress; False: a line an epoch
           model_args:dict|None=None, # Arguments of `InfViT`, such as `dict(depth=6)`
-         )->dict: # What `summary.json` holds, and `out`
+          speed:Speed=Speed(), # What makes a step fast or small
+          cbs=(), # Further callbacks of fastai
+          dry_run:bool=False, # Time a few steps and write nothing
+         )->dict: # What `summary.json` holds, and `out`; of a dry run what `rehearse` returns
     """Train a model and leave config, history, weights, pictures and summary in a folder.
 
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
     model_parts(model)
-    recipe = recipe or RECIPES['mini' if '_mini_' in model else 'deit']
-    model_args = model_args or {}
-    _check(model, model_args, recipe, seed, device)
+    recipe, model_args = recipe or RECIPES[_recipe_of(model)], model_args or {}
+    speed = _check(model, model_args, recipe, speed, seed, device)
     out = run_folder(out, f'{model}-seed{seed}', force)
-    dls, net, config = _prepare(data, model, recipe, seed, device, num_workers, skip_bad, progress,
-                                model_args)
+    dls, net, config = _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad,
+                                progress, model_args)
+    learner = _learner(dls, net, recipe, speed, out, progress, cbs)
+    if dry_run: return rehearse(learner, recipe, speed)
     _start_run(out, config)
-    learner = make_learner(dls, net, recipe, out)
-    if not progress: _lines_for_bars(learner)
-    with no_interrupt():  # `fit` listens
-        return dict(_save_run(learner, config, fit(learner, recipe)), out=str(out))
+    with no_interrupt():
+        with acting(learner, speed): finished = fit(learner, recipe)  # which listens
+        return dict(_save_run(learner, config, finished), out=str(out))
 
 # %% ../../nbs/6_training/61_run.ipynb #4b4ba720
 def _setting(text):
@@ -174,14 +196,29 @@ def _setting(text):
     try: return name, json.loads(value)
     except ValueError: return name, value
 
-# %% ../../nbs/6_training/61_run.ipynb #e1ea8ba7
+# %% ../../nbs/6_training/61_run.ipynb #54bc18e2
 _EXAMPLES = """examples:
   infsa_train                                          the mini data, a few minutes on two cores
   infsa_train --model infvit_mini_softmax --seed 1     the fused softmax baseline by the same recipe
   infsa_train --set depth=6 --set mlp_ratio=2          another shape of the same model
-  infsa_train --data ~/imagenet --model infvit_4l_linear --bs 256 --out runs/imagenet
+  infsa_train --data ~/imagenet --model infvit_4l_linear --dry-run
+                                                       what a run takes, from a few steps
+  infsa_train --data ~/imagenet --model infvit_4l_linear --accumulate 4 --out runs/imagenet
+                                                       1024 images a step, 256 at a time, lr 1e-3
+  infsa_train --data ~/imagenet --model infvit_4l_linear --bs 256
+                                                       256 images a step, lr 2.5e-4 by DeiT's rule
 exit codes: 0 done, 1 training failed, 2 wrong arguments or data, 130 interrupted, work kept"""
 
+def _add_speed(group):
+    "Options of the fields of `Speed`."
+    for f in fields(Speed):
+        how = dict(choices=PRECISIONS) if f.name == 'precision' else dict(type=int)
+        if f.type in (bool, bool|None): how = dict(action=argparse.BooleanOptionalAction)
+        if f.name == 'compile': how = dict(nargs='?', const='inductor', metavar='BACKEND')
+        group.add_argument('--' + f.name.replace('_', '-'), help=SPEED_HELP[f.name], default=None,
+                           **how)
+
+# %% ../../nbs/6_training/61_run.ipynb #e1ea8ba7
 def _parser():
     p = OneLineParser('infsa_train', 'Train an InfViT and draw what it learned.', _EXAMPLES)
     p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
@@ -196,6 +233,8 @@ def _parser():
     p.add_argument('--num-workers', type=int, help='decoding processes')
     p.add_argument('--skip-bad', action='store_true', help='go on past unreadable images, counted')
     p.add_argument('--force', action='store_true', help='overwrite a finished or interrupted run')
+    p.add_argument('--dry-run', action='store_true', help='say what the run takes, from a few '
+                   'steps, and write nothing')
     p.add_argument('--recipe', choices=list(RECIPES),
                    help='defaults of the settings below; mini for mini models, else deit')
     group = p.add_argument_group('settings of the recipe')
@@ -203,29 +242,72 @@ def _parser():
         group.add_argument('--' + f.name.replace('_', '-'), type=f.type if isinstance(f.type, type)
                            else str, help=', '.join(f'{getattr(r, f.name)} ({n})'
                                                     for n, r in RECIPES.items()))
+    _add_speed(p.add_argument_group('settings of speed and memory, with their defaults'))
     return p
 
+# %% ../../nbs/6_training/61_run.ipynb #15c0397f
+def _settled(name, given):
+    "The recipe `name` with the settings `given` and what follows from them."
+    usual, recipe, settings = RECIPES[name], replace(RECIPES[name], **given), {}
+    if name == 'deit' and recipe.bs != usual.bs and 'lr' not in given:
+        lr = settings['lr'] = deit_lr(recipe.bs)
+        settings['min_lr'] = min(recipe.min_lr, lr)
+        warnings.warn(f'the learning rate is {lr:.3g}, 5e-4 for each 512 images of a step; --lr '
+                      'sets another')
+    if 'warmup' not in given and recipe.epochs <= recipe.warmup:
+        warmup = settings['warmup'] = recipe.epochs*usual.warmup/usual.epochs
+        warnings.warn(f'the warm-up is shortened to {warmup:.3g} epochs; --warmup sets '
+                      'another length')
+    return replace(recipe, **settings)
+
+# %% ../../nbs/6_training/61_run.ipynb #1cec09c9
+def _rehearsed(s):
+    "Lines about what `rehearse` returns."
+    memory = f'{s["peak_bytes"]/2**30:.1f} GiB' if s['peak_bytes'] else 'unknown'
+    return (f'{s["images_train"]:,} training images, {s["images_valid"]:,} validation images, '
+            f'{s["classes"]:,} classes\n'
+            f'{s["steps_an_epoch"]:,} steps of {s["images_a_step"]:,} images an epoch, '
+            f'{s["steps"]:,} in all\n'
+            f'{s["device"]} in {s["precision"]}, peak memory {memory}, '
+            f'{s["seconds_a_step"]:.3g} s a step\n'
+            f'{s["hours"]:.3g} hours in all, to judge by a few steps; nothing was written')
+
 # %% ../../nbs/6_training/61_run.ipynb #b03b7059
-def main(argv:list|None=None # Arguments; the command line's if None
-        )->int: # Exit code
-    "The command `infsa_train`."
-    args = vars(_parser().parse_args(argv))
-    settings = {f.name: v for f in fields(Recipe) if (v := args.pop(f.name)) is not None}
-    args['model_args'] = dict(args['model_args'])
-    name = args.pop('recipe') or ('mini' if '_mini_' in args['model'] else 'deit')
-    try:
-        with notes('infsa_train'):
-            s = train(recipe=replace(RECIPES[name], **settings), progress=sys.stdout.isatty(),
-                      **args)
-    except (ValueError, OSError) as e: print(f'infsa_train: {reason(e)}', file=sys.stderr); return 2
-    except NonFiniteLoss as e: print(f'infsa_train: {reason(e)}', file=sys.stderr); return 1
-    except KeyboardInterrupt:
-        print('infsa_train: interrupted before anything was saved', file=sys.stderr); return 130
-    if argv is None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved, and the process about to end
+def _given(args, kind):
+    "Takes out of `args` the fields of `kind` that were given."
+    return {f.name: v for f in fields(kind) if (v := args.pop(f.name)) is not None}
+
+def _say_end(s):
+    "Prints what a run came to."
     if s.get('accuracy') is not None:
         print(f'top-1 {s["accuracy"]:.1%} on the validation images after {s["epochs"]} epochs, '
               f'{s["training_seconds"]/60:.1f} min of training')
     print('curves.png, attention.png, model.safetensors, history.csv, config.json and summary.json '
           'are in ' + s['out'] if s['finished'] else 'interrupted; what was done is in ' + s['out'])
+
+def _fail(code, said):
+    print(f'infsa_train: {said}', file=sys.stderr)
+    return code
+
+# %% ../../nbs/6_training/61_run.ipynb #33e5c59a
+def main(argv:list|None=None # Arguments; the command line's if None
+        )->int: # Exit code
+    "The command `infsa_train`."
+    args = vars(_parser().parse_args(argv))
+    given, speed = _given(args, Recipe), _given(args, Speed)
+    args['model_args'] = dict(args['model_args'])
+    name = args.pop('recipe') or _recipe_of(args['model'])
+    try:
+        with notes('infsa_train'):
+            s = train(recipe=_settled(name, given), speed=Speed(**speed),
+                      progress=sys.stdout.isatty(), **args)
+    except (ValueError, OSError) as e: return _fail(2, reason(e))
+    except NonFiniteLoss as e: return _fail(1, reason(e))
+    except torch.OutOfMemoryError as e:
+        return _fail(1, reason(e).split('. ')[0] + '; try --accumulate or --checkpoint-gradients')
+    except KeyboardInterrupt: return _fail(130, 'interrupted before anything was saved')
+    if args['dry_run']: print(_rehearsed(s)); return 0
+    if argv is None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved, and the process about to end
+    _say_end(s)
     return 0 if s['finished'] else 130

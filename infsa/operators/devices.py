@@ -16,7 +16,7 @@ import torch
 from ..command import one_of
 
 # %% ../../nbs/2_operators/20c_devices.ipynb #21b0745d
-TILES = dict(cpu=dict(rows=1024, cols=512, queries=1024, features=256),
+TILES = dict(cpu=dict(rows=2048, cols=1024, queries=1024, features=256),
              gpu=dict(rows=2**14, cols=2**14, queries=2**20, features=4096))
 
 def tile_side(name:str, # 'rows' or 'cols' of a graph; 'queries' or 'features', in tokens

@@ -361,7 +361,7 @@ class _Mixer(_Absorbing):
 class _Told(_Mixer):
     @property
     def computed_by(self)->str: # 'triton', or 'torch' and why
-        "Who mixes the tokens where the weights are and in their type, that of autocast if it is on."
+        "Who mixes tokens where the weights are, in their type or in that of autocast."
         if self.variant != 'pure': return f'torch: variant {self.variant!r} has no kernels'
         place, dtype = self.out_proj.weight.device, self.out_proj.weight.dtype
         if place.type != 'meta' and torch.is_autocast_enabled(place.type):

@@ -111,7 +111,8 @@ def _over_tokens(x, y):
     "x^T y, (B, H, R, S), added in float32 block by block, the blocks in float64."
     if torch.compiler.is_exporting():
         return x.double().mT @ y.double()  # a number of blocks would be a number of tokens
-    if torch.compiler.is_compiling() or x.device.type != 'cpu': return _over_blocks(x, y)
+    if torch.compiler.is_compiling() or x.device.type not in ('cpu', 'meta'):
+        return _over_blocks(x, y)
     parts = (o.split(tile_side('features', x.device), -2) for o in (x, y))
     return sum((a.mT @ b).double() for a,b in zip(*parts))
 

@@ -71,7 +71,7 @@ def step(variant, batch=128):
 
 def rows(tokens, batches):
     for form in ('triton', 'torch'):
-        set_kernels(form if form == 'torch' else 'auto')
+        set_kernels(form)
         for variant in ('softmax', 'linear', 'pure') if form == 'triton' else ('pure',):
             for batch in batches:
                 for n in tokens:

@@ -26,7 +26,8 @@ WARM = multiprocessing.get_context('forkserver')  # its processes are copies of 
 WARM.set_forkserver_preload(['torch', 'torchvision', 'fastai.vision.all', 'matplotlib.pyplot', 'pandas', 'sklearn.datasets', 'nbdev.test', 'pytest'])
 
 
-def environment(threads=1, **more): return dict(MPLBACKEND='agg', OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), IN_TEST='1', **more)
+def environment(threads=1, **more): return dict(MPLBACKEND='agg', OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), IN_TEST='1',
+                                                TRITON_INTERPRET='1', **more)  # Triton reads it when it is imported, and acts where kernels are asked for
 
 
 def _inside(f, args, cwd, env, log, threads):

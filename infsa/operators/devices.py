@@ -47,13 +47,14 @@ def set_kernels(mode:str # 'auto', 'triton' (an error where it cannot be) or 'to
 # %% ../../nbs/2_operators/20b_devices.ipynb #8692db08
 def _obstacle(device, dtypes, narrow, norm):
     "Why the kernels cannot run, in words, or None."
-    interpreted = os.environ.get('TRITON_INTERPRET') == '1'
+    interpreted = _mode == 'triton' and os.environ.get('TRITON_INTERPRET') == '1'
     known = torch.float16, torch.bfloat16, *[torch.float32]*interpreted
     if len({*dtypes}) > 1 or dtypes[0] not in known:
         return f'q, k and v must be all float16 or all bfloat16, got {", ".join(map(str, dtypes))}'
     if not narrow: return 'a head must be at most 256 wide'
     if norm != 'frobenius': return f"norm must be 'frobenius', got {norm!r}"
-    if device.type != 'cuda' and not interpreted: return f'the device must be cuda, got {device}'
+    if device.type not in ('cuda', *['cpu']*interpreted):
+        return f'the device must be cuda, got {device}'
     if find_spec('triton') is None:
         return "Triton is not installed: pip install 'infsa-notebooks[triton]'"
     if torch.cuda.is_available() and (has := torch.cuda.get_device_capability(device)) < (8, 0):

@@ -85,7 +85,8 @@ def _sides(q, k):
     if q.is_meta: return max(1, G), max(1, N), max(1, M)
     rows, cols = (tile_side(n, q.device) for n in ('rows', 'cols'))
     R, C = tile_side('rows', q.device, N), tile_side('cols', q.device, M)
-    return max(1, rows*cols // (2*R*C))*2, R, C  # an even number, for two threads
+    heads = max(1, rows*cols // (2*R*C))*2  # even, for two threads
+    return max(1, min(G, heads)), R, C
 
 def _tiles(q, k, is_causal):
     "Slices of heads, queries and keys that cover the graph."

@@ -1,6 +1,6 @@
 """Run every notebook and every test below tests/, some at once, the longest first: `python tools/run_tests.py [NOTEBOOK or TEST FILE ...]`.
 The last line is `N passed, N failed`; above it each failed test has its name."""
-import argparse, json, multiprocessing, os, resource, sys, tempfile, time
+import argparse, importlib.util, json, multiprocessing, os, resource, sys, tempfile, time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = ROOT/'tools'/'seconds.json'  # of a core, as last recorded: the order, and which tests get a process of their own
 ALONE = 5  # seconds from which a test does
 GIB_PER_TASK = 2.5
+NEEDS = {'nbs/2_operators/27_kernels.ipynb': 'triton'}  # pages about a package that not every system has
 
 
 def workers():
@@ -106,7 +107,8 @@ def tasks(paths, seconds, flags, threads, work):
     "Name and function of each task, the longest first; what was never recorded may be longest."
     found = {}
     for path in paths:
-        if path.suffix == '.ipynb': found[shown(path)] = lambda path=path: run_notebook(path, flags, threads)
+        if (package := NEEDS.get(shown(path))) and importlib.util.find_spec(package) is None: print(f'skipped {shown(path)}: {package} is not installed')
+        elif path.suffix == '.ipynb': found[shown(path)] = lambda path=path: run_notebook(path, flags, threads)
         else: found.update({n: lambda t=t: run_pytest(t, work, threads) for n, t in parts_of(path, seconds).items()})
     return sorted(found.items(), key=lambda o: -seconds.get(o[0], 1e9))
 

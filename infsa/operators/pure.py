@@ -285,7 +285,7 @@ def pure_infsa(q:Tensor, # (B, H, N, D) queries
                need_weights:bool=False, # Whether to return the weights too
                norm:str='frobenius', # What the graph is divided by, a key of `NORMS`
               )->Tensor: # (B, H, N, Dv); with `need_weights` also the weights (B, H, N, M)
-    """One discounted hop `rho * A_hat @ v` on the normalised token graph, in float32 at least.
+    """One discounted hop `rho * A_hat @ v` on the normalised token graph, sums in float32 at least.
 
     Time B*H*N*M*D; memory of the tiled form B*H*(N+M)*D, with weights or dropout B*H*N*M.
     Raises `ValueError` on what does not fit; `is_causal` takes the paper's norm, Frobenius', only.

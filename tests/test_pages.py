@@ -69,6 +69,10 @@ LONG = '#| export\n' + 'x = 1\n\n'*31
      ["b in 'def h(): b'", "f in 'f(g, x, h())'", "g in 'f(g, x, h())'"]),
     ('hidden_names', ['#| hide\nimport a', 'a.b()', '%time a'], []),  # gathered in a fold
     ('hidden_names', ['#| hide\nimport a', '#| echo: true\nimport b', 'a.b()'], ["a in 'a.b()'"]),
+    ('own_module', ['#| default_exp o.a', "#| export\nf = custom_op('o::a')(g)", 'import infsa.o.a',
+                    'from infsa.o import a, b', 'from infsa.o.a import f', 'import infsa.o.b'],
+     ['import infsa.o.a', 'from infsa.o import a, b', 'from infsa.o.a import f']),
+    ('own_module', ['#| default_exp o.a', 'from infsa.o.a import f'], []),  # nothing to register
 ])
 def test_rules_of_all_pages(tmp_path, rule, cells, found):
     assert sorted(lines(page(tmp_path, cells), rule)) == sorted(found)

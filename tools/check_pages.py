@@ -134,6 +134,17 @@ def hidden_names(page):
     for name, code in used.items(): yield None, f'{name} in {code.splitlines()[0][:50]!r}'
 
 
+def own_module(page):
+    "a page that registers operations of PyTorch does not import its module, which registers them too"
+    every = [code for _, _, code, _ in code_cells(page)]
+    if not any('custom_op(' in code for code in every): return
+    for code in every:
+        for n in ast.walk(tree_of(code)):
+            names = [a.name for a in n.names] if isinstance(n, (ast.Import, ast.ImportFrom)) else []
+            if isinstance(n, ast.ImportFrom): names = [n.module, *(f'{n.module}.{a}' for a in names)]
+            if page.module in names: yield None, ast.unparse(n)
+
+
 def story_cells(page):
     "a page of the story has 50 cells or fewer"
     if len(page.cells) > 50: yield None, f'{len(page.cells)} cells'
@@ -182,7 +193,7 @@ def story_answers(page):
 
 
 EVERYWHERE = (width, picture_width, picture_words, exported_lines, page_cells, file_names,
-              machine_paths, links, hidden_names)
+              machine_paths, links, hidden_names, own_module)
 STORY = (story_cells, story_picture, story_refusals, story_links, story_order, story_answers)
 RULES = {r.__name__: r for r in EVERYWHERE + STORY}
 

@@ -41,8 +41,9 @@ def run(path, flags=()):
 
 def refuse_dirty(flags):
     "A slow run writes results that name their commit, so the tracked files must be those of it."
-    from infsa.command import environment
-    if 'slow' in flags and (environment()['commit'] or '').endswith('-dirty'):
+    if 'slow' not in flags: return
+    from infsa.command import environment  # not before: a page may say how its packages are to be imported
+    if (environment()['commit'] or '').endswith('-dirty'):
         sys.exit('run_nbs: results of slow cells name their commit, and tracked files differ from it; '
                  'commit them first, or add --allow-dirty')
 

@@ -4,7 +4,7 @@ from infsa.command import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     augment='AUGMENTATIONS train_transform MixImages',
-    batches='ImageLoader',
+    batches='ImageLoader own_draws seed_all',
     folders='Layout find_layout counts read_boxes read_image mean_bytes try_read map_files verify',
     imagenet_v2='V2_VARIANTS find_v2',
     loaders='IMAGENET_MEAN IMAGENET_STD ImageDataset normalize eval_transform imagenet_dls '

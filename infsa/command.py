@@ -63,14 +63,19 @@ def notes(command:str # Name of the command
 
 # %% ../nbs/0_start/01_command.ipynb #d729399c
 @contextmanager
-def on_interrupt(handler): # Called with (signal, frame) on Ctrl-C
-    "Ctrl-C calls `handler` inside, unless it is switched off or this is not the main thread."
-    if threading.current_thread() is not threading.main_thread(): yield; return
-    old = signal.getsignal(signal.SIGINT)
-    if old in (signal.SIG_IGN, None): yield; return
-    signal.signal(signal.SIGINT, handler)
-    try: yield
-    finally: signal.signal(signal.SIGINT, old)
+def on_interrupt(handler, # Called with (signal, frame)
+                 *signals # Those that call it; none named: that of Ctrl-C
+                ):
+    """Ctrl-C, or each of `signals`, calls `handler` inside, unless it is switched off or this is
+    not the main thread."""
+    main = threading.current_thread() is threading.main_thread()
+    old = {s: signal.getsignal(s) for s in (signals or (signal.SIGINT,)) if main}
+    old = {s: h for s, h in old.items() if h not in (signal.SIG_IGN, None)}
+    try:
+        for s in old: signal.signal(s, handler)
+        yield
+    finally:
+        for s, h in old.items(): signal.signal(s, h)
 
 def no_interrupt():
     "Ctrl-C does nothing inside."
@@ -87,6 +92,7 @@ def whole_file(file # Path; its folder must exist
     part = file.with_name(f'.{os.getpid()}-{file.name}')
     try:
         yield part
+        with open(part, 'rb+') as f: os.fsync(f.fileno())
         part.replace(file)
     finally: part.unlink(missing_ok=True)
 
@@ -102,8 +108,9 @@ def write_json(file, # Path
 def run_folder(out, # Folder; None: the next free one below `runs/`
                stem:str, # Its name if `out` is None, with a number behind it where it is taken
                force:bool=False, # Whether what a run left may be overwritten
-               # Files that a finished and an interrupted run leave
+               # Files that a finished and an interrupted run leave, and one that ended unseen
                marks:tuple=('summary.json', 'interrupted.json'),
+               go_on:str='', # What goes on with a run that did not finish, such as "--resume"
               )->Path:
     """A folder to write to, not made yet; raises `FileExistsError` or `PermissionError` where that
     cannot be."""
@@ -111,10 +118,11 @@ def run_folder(out, # Folder; None: the next free one below `runs/`
         names = (stem if i == 1 else f'{stem}-{i}' for i in count(1))
         out = next(p for n in names if not (p := Path('runs')/n).exists())
     out = Path(out).expanduser()
-    for f, kind in zip(marks, ('a finished', 'an interrupted')):
+    for f, kind in zip(marks, ('a finished', 'an interrupted', 'an unfinished')):
         if (out/f).exists() and not force:
-            raise FileExistsError(f'out: {out} holds {kind} run; choose another --out or pass '
-                                  '--force')
+            other = f'go on with {go_on} {out}, ' if go_on and f != marks[0] else ''
+            raise FileExistsError(f'out: {out} holds {kind} run; {other}choose another --out or '
+                                  'pass --force')
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
     if not there.is_dir():
         raise FileExistsError(f'out: {there} is a file, so no run folder can be made at {out}')

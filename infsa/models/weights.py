@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..command import whole_file
 from .attention import DEFAULT_NORMS
 from .vit import InfViT, create_model
 
@@ -41,11 +42,17 @@ def save_model(model:nn.Module, # From `create_model`
     """Write the weights with all that is needed to make the model again; raises `ValueError` where
     an `InfViT` has blocks of another variant than it would get."""
     if isinstance(model, InfViT): _check_name(model, name, overrides)
-    from safetensors.torch import load_file, save_file
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
     meta = dict(model=name, overrides=overrides, vocab=list(vocab), names=list(names or vocab),
                 norms=_norms(model))
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, file,
-              {k: json.dumps(v) for k, v in meta.items()})
+    state = {k: v.contiguous() for k, v in model.state_dict().items()}
+    with whole_file(file) as part:
+        part.touch()
+        mode = part.stat().st_mode
+        try: save_file(state, part, {k: json.dumps(v) for k, v in meta.items()})
+        except SafetensorError as e: raise OSError(f'{file} cannot be written: {e}') from e
+        part.chmod(mode)  # safetensors leaves a file that only its owner can read
 
 # %% ../../nbs/3_models/32_weights.ipynb #bd35076c
 def file_metadata(file # Path of a .safetensors file

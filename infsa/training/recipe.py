@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'NO_DECAY', 'Recipe', 'deit_lr', 'param_groups', 'adamw', 'warmup_cosine', 'NonFiniteLoss',
-           'StopOnNonFinite', 'StopOnInterrupt', 'Timing', 'BarText', 'StepLines', 'LossOnDevice', 'Progress',
-           'make_learner', 'fit']
+           'StopOnNonFinite', 'whole_step', 'StopOnInterrupt', 'Timing', 'BarText', 'StepLines', 'LossOnDevice',
+           'Progress', 'ResumableLearner', 'make_learner', 'fit']
 
 # %% ../../nbs/6_training/60_recipe.ipynb #3ec17e37
-import math, time
+import math, signal, time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..data.augment import AUGMENTATIONS, MixImages
 from ..command import on_interrupt, one_of
 
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, combine_scheds
 from fastai.callback.training import GradientClip
@@ -140,28 +140,40 @@ class StopOnNonFinite(Callback):
                                 f'learning rate {lr:.3g}; try a lower --lr or a longer --warmup')
 
 # %% ../../nbs/6_training/60_recipe.ipynb #dc7dbdfc
+def whole_step(learner # Or one of its callbacks
+              )->bool:
+    "Whether no gradients wait for further batches of their step."
+    shared = getattr(learner, 'gradient_accumulation', None)
+    return not (shared and getattr(shared, 'count', 0))
+
 class StopOnInterrupt(Callback):
-    """Ends training by `KeyboardInterrupt` after the batch in which `press` was called; twice, at
-    once."""
-    order, pressed = 100, False
-    def press(self, *_):
-        if self.pressed: raise KeyboardInterrupt
-        self.pressed = True
+    """Ends training by `KeyboardInterrupt` after the step in which `press` was called; Ctrl-C
+    twice, at once."""
+    order, pressed = 100, None
+    def press(self, signum=signal.SIGINT, frame=None):
+        if self.pressed and signum == signal.SIGINT: raise KeyboardInterrupt
+        self.pressed = signum
     def after_batch(self):
-        if self.pressed: raise KeyboardInterrupt
+        if self.pressed and whole_step(self): raise KeyboardInterrupt
 
 # %% ../../nbs/6_training/60_recipe.ipynb #68b7d118
 class Timing(Callback):
     """Seconds spent on the training batches of each epoch, without validation, and the rho of each
     layer after it."""
     order = 52  # after the recorder has waited for the device
-    def before_fit(self): self.seconds, self.rho = [], []
-    def before_train(self): self.start = time.perf_counter()
+    def before_fit(self): self.seconds, self.rho, self.spent = [], [], 0.
+    def before_train(self): self.start = time.perf_counter() - self.spent
     def after_train(self):
-        self.seconds.append(time.perf_counter() - self.start)
+        self.spent = time.perf_counter() - self.start
         blocks = getattr(self.model, 'blocks', [])
-        self.rho.append([b.attn.rho.detach().tolist() for b in blocks
-                         if b.attn.rho_logit is not None])
+        rho = [b.attn.rho.detach().tolist() for b in blocks if b.attn.rho_logit is not None]
+        self.seconds[self.epoch:] = [self.spent]
+        self.rho[self.epoch:] = [rho]
+    def after_epoch(self): self.spent = 0.
+    def state_dict(self):
+        spent = time.perf_counter() - self.start if self.training else self.spent
+        return dict(seconds=self.seconds, rho=self.rho, spent=spent)
+    def load_state_dict(self, state): vars(self).update(state)
 
 # %% ../../nbs/6_training/60_recipe.ipynb #e05eac1b
 class _Told(Callback):
@@ -169,12 +181,14 @@ class _Told(Callback):
     order, run_valid = 61, False
     def __init__(self, every:int=1 # Batches between two words
                 ): self.every = every
-    def before_fit(self): self.start = time.perf_counter()
+    def before_fit(self): self.began = None
+    def before_train(self): self.began = self.began or (time.perf_counter(), self.pct_train)
     def after_batch(self):
         if (self.iter + 1) % self.every == 0: self.tell()
     def left(self):
-        spent = time.perf_counter() - self.start
-        left = max(0, round(spent*(1/self.pct_train - 1)))
+        start, share = self.began
+        spent = time.perf_counter() - start
+        left = max(0, round(spent*(1 - self.pct_train)/(self.pct_train - share)))
         hours = f'{left//3600}:' if left >= 3600 else ''
         return f'{hours}{left//60 % 60:0{2 if hours else 1}d}:{left % 60:02d} left in all'
 
@@ -188,7 +202,9 @@ class BarText(_Told):
 
 class StepLines(_Told):
     "Prints loss, learning rate, images per second and the time left, for a log without bars."
-    def before_train(self): self.since = time.perf_counter()
+    def before_train(self):
+        super().before_train()
+        self.since = time.perf_counter()
     def tell(self):
         loss, now = self.smooth_loss.item(), time.perf_counter()
         rate, self.since = self.every*find_bs(self.yb)/(now - self.since), now
@@ -208,11 +224,10 @@ class LossOnDevice(Callback):
     an epoch."""
     order, run_valid = 49, False
     def after_create(self): self.recorder.smooth_loss = _SmoothLoss(self.recorder.smooth_loss.beta)
-    def before_fit(self): self.home = 0
+    def before_train(self): self.home = len(self.recorder.losses)
     def after_train(self):
         losses = self.recorder.losses
         if new := losses[self.home:]: losses[self.home:] = torch.stack(new).cpu().unbind()
-        self.home = len(losses)
 
 class Progress(ProgressCallback):
     "fastai's bars without the loss, which `BarText` writes."
@@ -220,6 +235,18 @@ class Progress(ProgressCallback):
     def after_batch(self): self.pbar.update(self.iter + 1)
 
 # %% ../../nbs/6_training/60_recipe.ipynb #608d29f9
+class ResumableLearner(Learner):
+    "fastai's learner, which can begin with a later epoch, and in the middle of it."
+    first_epoch = 0
+    def _do_fit(self):
+        first, self.first_epoch = self.first_epoch, 0
+        for self.epoch in range(first, self.n_epoch):
+            self._with_events(self._do_epoch, 'epoch', CancelEpochException)
+
+    def all_batches(self):
+        self.n_iter = len(self.dl)
+        for o in enumerate(self.dl, getattr(self.dl, 'skip', 0)): self.one_batch(*o)
+
 def make_learner(dls, # fastai DataLoaders
                  model:nn.Module, # Takes a batch of images, gives logits
                  recipe:Recipe, # Settings
@@ -234,10 +261,12 @@ def make_learner(dls, # fastai DataLoaders
     if recipe.clip: cbs.append(GradientClip(recipe.clip))
     if recipe.mixup or recipe.cutmix: cbs.append(MixImages(dls.c, recipe.mixup, recipe.cutmix))
     metrics = [accuracy] + ([partial(top_k_accuracy, k=5)] if dls.c > 5 else [])
-    learner = Learner(dls, model, nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
-                      lr=recipe.lr, path=out, cbs=cbs, metrics=metrics, splitter=param_groups,
-                      opt_func=partial(adamw, weight_decay=recipe.weight_decay, fused=fused),
-                      wd_bn_bias=True, train_bn=False)
+    loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    learner = ResumableLearner(dls, model, loss,
+                               lr=recipe.lr, path=out, cbs=cbs, metrics=metrics,
+                               splitter=param_groups, wd_bn_bias=True, train_bn=False,
+                               opt_func=partial(adamw, weight_decay=recipe.weight_decay,
+                                                fused=fused))
     if hasattr(learner, 'progress'):
         learner.remove_cb(ProgressCallback)
         learner.add_cb(Progress())
@@ -247,17 +276,19 @@ def make_learner(dls, # fastai DataLoaders
 class _StepScheduler(ParamScheduler):
     "fastai's scheduler, which holds still while gradients add up."
     def before_batch(self):
-        shared = getattr(self.learn, 'gradient_accumulation', None)
-        if not (shared and shared.count): super().before_batch()
+        if whole_step(self): super().before_batch()
 
 def fit(learner:Learner, # From `make_learner`
         recipe:Recipe, # Settings
        )->bool: # Whether training ran to its end rather than being interrupted
-    "Train by the schedule of `recipe`; Ctrl-C ends it early and keeps the weights."
+    """Train by the schedule of `recipe`; Ctrl-C ends it early and keeps the weights. What ended it
+    is `learner.stopped_by`, a signal or None."""
     lr = _StepScheduler(dict(lr=warmup_cosine(recipe.lr, recipe.warmup/recipe.epochs,
                                                 end=recipe.min_lr)))
-    stop = StopOnInterrupt()
+    stop, heeded = StopOnInterrupt(), getattr(learner, 'heeded', ())
     try:
-        with on_interrupt(stop.press): learner.fit(recipe.epochs, cbs=[lr, stop])
+        with on_interrupt(stop.press, signal.SIGINT, *heeded):
+            learner.fit(recipe.epochs, cbs=[lr, stop])
     except KeyboardInterrupt: return False
+    finally: learner.stopped_by = stop.pressed
     return True

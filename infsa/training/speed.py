@@ -87,6 +87,9 @@ class Precision(MixedPrecision):
         super().before_batch()
         self.inside = True
 
+    def state_dict(self): return self.learn.scaler.state_dict()
+    def load_state_dict(self, state): self.learn.scaler.load_state_dict(state)
+
     def after_loss(self): self.leave()
     def leave(self):
         "Leave autocast if it is on."

@@ -26,9 +26,9 @@ def study(models:list, # Names for `create_model`
     def run(job):
         folder = Path(runs)/f'{job[0]}-seed{job[1]}'
         if not (folder/'summary.json').exists():
-            cmd = [sys.executable, '-c',
-                   'import sys; from infsa.training.run import main; sys.exit(main())', '--model',
-                   job[0], '--seed', str(job[1]), '--out', str(folder), '--force', *args]
+            begun = (folder/'config.json').exists()
+            cmd = [sys.executable, '-m', 'infsa.training.run', '--resume' if begun else '--out',
+                   str(folder), '--model', job[0], '--seed', str(job[1]), *args]
             r = subprocess.run(cmd, env=dict(os.environ, OMP_NUM_THREADS=threads, MPLBACKEND='agg'),
                                capture_output=True, text=True)
             if r.returncode:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MEAN_COLOUR', 'OPERATIONS', 'SIGNED', 'RandAugment', 'ThreeAugment']
 
-# %% ../../nbs/4_data/44a_randaugment.ipynb #f677c539
+# %% ../../nbs/4_data/44a_randaugment.ipynb #360eacb0
 import torch
 from PIL import Image, ImageFilter
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from .loaders import IMAGENET_MEAN
 
-# %% ../../nbs/4_data/44a_randaugment.ipynb #acff969e
+# %% ../../nbs/4_data/44a_randaugment.ipynb #13e55a7e
 MEAN_COLOUR = tuple(round(255*m) for m in IMAGENET_MEAN)
 
 def _affine(image, move=(0., 0.), shear=(0., 0.)):
@@ -29,7 +29,7 @@ def _add_to_dark(image, m):
 
 def _factor(m): return max(0.1, 1 + 0.9*m)
 
-# %% ../../nbs/4_data/44a_randaugment.ipynb #faf93da2
+# %% ../../nbs/4_data/44a_randaugment.ipynb #e90a4805
 # name in timm -> what it does to an image at strength m
 OPERATIONS = dict(
     AutoContrast=lambda x, m: TF.autocontrast(x), Equalize=lambda x, m: TF.equalize(x),
@@ -50,7 +50,7 @@ OPERATIONS = dict(
 SIGNED = ('Rotate', 'ColorIncreasing', 'ContrastIncreasing', 'BrightnessIncreasing',
           'SharpnessIncreasing', 'ShearX', 'ShearY', 'TranslateXRel', 'TranslateYRel')
 
-# %% ../../nbs/4_data/44a_randaugment.ipynb #0cfadbe5
+# %% ../../nbs/4_data/44a_randaugment.ipynb #1c2585e0
 class _OnPillow(nn.Module):
     "A transform of a uint8 tensor, or Pillow image, by `change`, which acts on a Pillow image."
     def forward(self, image): # uint8 (3, height, width), or RGB
@@ -61,7 +61,7 @@ class _OnPillow(nn.Module):
         out = self.change(Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()))
         return TF.pil_to_tensor(out)
 
-# %% ../../nbs/4_data/44a_randaugment.ipynb #dc4e21d3
+# %% ../../nbs/4_data/44a_randaugment.ipynb #18ff4a46
 class RandAugment(_OnPillow):
     "timm's `rand-m9-mstd0.5-inc1`, by which DeiT was trained, with operations of torchvision."
     def __init__(self,
@@ -85,7 +85,7 @@ class RandAugment(_OnPillow):
             image = OPERATIONS[name](image, -m if name in SIGNED and sign < 0.5 else m)
         return image
 
-# %% ../../nbs/4_data/44a_randaugment.ipynb #ba224123
+# %% ../../nbs/4_data/44a_randaugment.ipynb #95be1f92
 class ThreeAugment(_OnPillow):
     "One of grey, solarised and blurred, by DeiT-III; then a jitter of colours."
     def __init__(self, jitter:float=0.3 # Largest change of brightness, contrast and saturation

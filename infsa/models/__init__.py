@@ -7,4 +7,4 @@ __all__, __getattr__, __dir__ = lazy_names(
               'InfSAttention',
     vit='SIZES DropPath LayerScale Block resize_matrix InfViT list_models model_parts '
         'refuse_options create_model',
-    weights='save_model load_model file_metadata set_norms from_release')
+    weights='save_model load_model load_weights file_metadata set_norms from_release')

@@ -3,7 +3,9 @@ from infsa.command import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
-    recipe='RECIPES NO_DECAY Recipe param_groups adamw warmup_cosine NonFiniteLoss StopOnNonFinite '
+    average='AverageWeights AverageAccuracy',
+    optimise='NO_DECAY OPTIMIZERS param_groups adamw lamb lr_scales warmup_cosine',
+    recipe='LOSSES RECIPES Recipe BinaryCrossEntropy PlainValidation NonFiniteLoss StopOnNonFinite '
            'StopOnInterrupt Timing BarText StepLines LossOnDevice Progress deit_lr make_learner fit',
     reach='RIVALS task_model train_on_task hops_reached task_study',
     run='plot_curves train',

@@ -15,8 +15,8 @@ from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, 
                            run_folder, whole_file, write_json)
 from ..plotting import png_bytes
 from ..models.vit import create_model, list_models, model_parts
-from ..models.weights import save_model
-from ..data.augment import train_transform
+from ..models.weights import load_weights, save_model
+from ..data.augment import repeat_views, train_transform
 from ..data.loaders import imagenet_dls, mini_imagenet
 from ..maps.overlay import plot_token_weights
 from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
@@ -68,8 +68,8 @@ def _save_figure(file, axs):
     with whole_file(file) as part: part.write_bytes(png_bytes(axs.flat[0].figure))
 
 # the marks first
-_FILES = ('summary.json', 'interrupted.json', 'model.safetensors', 'history.csv', 'curves.png',
-          'attention.png')
+_FILES = ('summary.json', 'interrupted.json', 'model.safetensors', 'average.safetensors',
+          'history.csv', 'curves.png', 'attention.png')
 
 def _start_run(out, config):
     "Makes the folder `out`, without what an earlier run left in it, and writes the settings down."
@@ -87,6 +87,9 @@ def _save_run(learner, config, finished):
     for dl in dls.cpu().loaders: dl.rest()
     save_model(model, out/'model.safetensors', config['model'], dls.vocab, dls.names,
                **config['overrides'])
+    if hasattr(learner, 'average_weights'):
+        save_model(learner.average_weights.average.module.cpu(), out/'average.safetensors',
+                   config['model'], dls.vocab, dls.names, **config['overrides'])
     if history: _save_figure(out/'curves.png', plot_curves(history))
     if hasattr(model, 'token_weights'):
         _save_figure(out/'attention.png', plot_token_weights(model, dls))
@@ -122,7 +125,8 @@ def _check(model, model_args, recipe, speed, seed, device):
         raise ValueError(f'model_args must not hold {sorted(fixed)[0]!r}: the recipe, the data or '
                          'the name of the model decides it')
     try:
-        with torch.device('meta'): create_model(model, img_size=recipe.img_size, **model_args)
+        with torch.device('meta'):
+            create_model(model, img_size=recipe.img_size, **(recipe.model_args | model_args))
     except (ValueError, TypeError) as e:
         given = f', model_args {model_args}' if model_args else ''
         raise ValueError(f'img_size {recipe.img_size}{given}: {reason(e)}') from e
@@ -131,19 +135,23 @@ def _check(model, model_args, recipe, speed, seed, device):
 def _recipe_of(model): return 'mini' if '_mini_' in model else 'deit'
 
 # %% ../../nbs/6_training/61_run.ipynb #bea141ae
-def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, progress, model_args):
+def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, progress, model_args,
+             weights):
     "Loaders, a new model, and what `config.json` says of both."
     data = mini_imagenet(progress=progress) if data is None else Path(data)
     dls = imagenet_dls(data, recipe.img_size, recipe.bs//speed.accumulate,
-                       train_transform(recipe.augmentation, recipe.img_size),
+                       train_transform(recipe.augmentation, recipe.img_size, recipe.erasing),
                        crop_pct=recipe.crop_pct, num_workers=num_workers, skip_bad=skip_bad,
                        seed=seed, device=device, progress=progress, accumulate=speed.accumulate,
-                       prefetch=speed.prefetch, persistent_workers=True)
+                       prefetch=speed.prefetch, persistent_workers=True,
+                       **repeat_views(recipe.repeats))
     set_seed(seed, reproducible=True)
-    overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c,
+    overrides = dict(recipe.model_args | model_args, img_size=recipe.img_size, num_classes=dls.c,
                      drop_path=recipe.drop_path)
-    return dls, create_model(model, **overrides), dict(
-        model=model, overrides=overrides, data=str(data),
+    net = create_model(model, **overrides)
+    for said in load_weights(net, weights, dls.vocab) if weights else (): warnings.warn(said)
+    return dls, net, dict(
+        model=model, weights=weights and str(weights), overrides=overrides, data=str(data),
         images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed,
         device=str(dls.device), num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad,
         recipe=asdict(recipe), speed=asdict(speed), environment=environment())
@@ -170,16 +178,18 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           speed:Speed=Speed(), # What makes a step fast or small
           cbs=(), # Further callbacks of fastai
           dry_run:bool=False, # Time a few steps and write nothing
+          weights=None, # File of weights to start from, see `load_weights`; None: new ones
          )->dict: # What `summary.json` holds, and `out`; of a dry run what `rehearse` returns
     """Train a model and leave config, history, weights, pictures and summary in a folder.
 
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
     model_parts(model)
+    if weights and not Path(weights).is_file(): raise FileNotFoundError(f'no weights at {weights}')
     recipe, model_args = recipe or RECIPES[_recipe_of(model)], model_args or {}
     speed = _check(model, model_args, recipe, speed, seed, device)
     out = run_folder(out, f'{model}-seed{seed}', force)
     dls, net, config = _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad,
-                                progress, model_args)
+                                progress, model_args, weights)
     learner = _learner(dls, net, recipe, speed, out, progress, cbs)
     if dry_run: return rehearse(learner, recipe, speed)
     _start_run(out, config)
@@ -227,6 +237,8 @@ def _parser():
                    'of each block')
     p.add_argument('--set', dest='model_args', action='append', default=[], metavar='NAME=VALUE',
                    type=_setting, help='argument of InfViT, such as depth=6; may be repeated')
+    p.add_argument('--weights', metavar='FILE', help='start from these weights; other classes get '
+                   'a new head, another size resampled positions')
     p.add_argument('--out', help='run folder; default the next free one below runs/')
     p.add_argument('--seed', type=int, default=42)
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')

@@ -78,7 +78,7 @@ def load_model(file # Path of a file that `save_model` wrote
     model.vocab, model.names = meta['vocab'], meta['names']
     return model.eval()
 
-# %% ../../nbs/3_models/32_weights.ipynb #670654d6
+# %% ../../nbs/3_models/32_weights.ipynb #7f8bac05
 def _made(meta):
     "The model that a file describes, without numbers."
     with torch.device('meta'): return create_model(meta['model'], **meta['overrides'])
@@ -96,7 +96,7 @@ def _fit_positions(pos, like, meta, grid):
     new = (up @ (across @ wide).flatten(2)).view(1, -1, pos.shape[2])
     return torch.cat([pos[:, :1].to(new), new], 1), old
 
-# %% ../../nbs/3_models/32_weights.ipynb #b3eba06f
+# %% ../../nbs/3_models/32_weights.ipynb #7ba98b6c
 def _misfits(state, own):
     "What keeps `state` from being loaded into a model of state `own`, in words."
     shapes = {k: tuple(t.shape) for k, t in own.items()}
@@ -123,7 +123,7 @@ def _fit_discounts(state, own):
     return [f'{len(k)} blocks {w}' for k, w in ((new, 'start with new discounts'),
                                                 (gone, 'drop their discounts')) if k]
 
-# %% ../../nbs/3_models/32_weights.ipynb #d02209a7
+# %% ../../nbs/3_models/32_weights.ipynb #69c18f33
 def load_weights(model:InfViT, # To be started, changed in place
                  file, # Path of a .safetensors file
                  vocab=None, # Class identifiers of the model; others in the file: a new head

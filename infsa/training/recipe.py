@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'RECIPES', 'Recipe', 'deit_lr', 'NonFiniteLoss', 'StopOnNonFinite', 'StopOnInterrupt', 'Timing', 'BarText',
-           'StepLines', 'LossOnDevice', 'Progress', 'BinaryCrossEntropy', 'PlainValidation', 'make_learner', 'fit']
+           'StepLines', 'LossOnDevice', 'Progress', 'BinaryCrossEntropy', 'LossAsTrained', 'PlainValidation',
+           'make_learner', 'fit']
 
 # %% ../../nbs/6_training/60_recipe.ipynb #3ec17e37
 import math, time
@@ -25,7 +26,7 @@ from fastai.callback.core import Callback
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.callback.training import GradientClip
-from fastai.learner import AvgSmoothLoss, Learner
+from fastai.learner import AvgMetric, AvgSmoothLoss, Learner
 from fastai.metrics import accuracy, top_k_accuracy
 from fastai.torch_core import find_bs, to_detach
 from torch import nn
@@ -86,7 +87,7 @@ class Recipe:
 
     def __post_init__(self): self._check()
 
-# %% ../../nbs/6_training/60_recipe.ipynb #bfba180b
+# %% ../../nbs/6_training/60_recipe.ipynb #5655d1c5
 @patch
 def _check(self:Recipe):
     "Raises where a setting is out of its range, or two do not fit each other."
@@ -233,7 +234,7 @@ class Progress(ProgressCallback):
     order = 59  # before what logs, as fastai's own
     def after_batch(self): self.pbar.update(self.iter + 1)
 
-# %% ../../nbs/6_training/60_recipe.ipynb #6030e4e1
+# %% ../../nbs/6_training/60_recipe.ipynb #c40890f0
 class BinaryCrossEntropy(nn.Module):
     "Mean over images and classes; the target of a class is 1 where the label holds any of it."
     def forward(self,
@@ -247,6 +248,10 @@ def _loss(recipe):
     "Loss of training."
     if recipe.loss == 'bce': return BinaryCrossEntropy()
     return nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+
+class LossAsTrained(AvgMetric):
+    "Loss of training on the validation images."
+    name = 'valid_as_trained'
 
 class PlainValidation(Callback):
     "Validates by plain cross-entropy where the learner trains by `loss`."
@@ -275,11 +280,13 @@ def make_learner(dls, # fastai DataLoaders
     if recipe.clip: cbs.append(GradientClip(recipe.clip))
     if recipe.mixup or recipe.cutmix:
         cbs.append(MixImages(dls.c, recipe.mixup, recipe.cutmix, recipe.mix_prob, recipe.mix_off))
-    metrics = [accuracy] + ([partial(top_k_accuracy, k=5)] if dls.c > 5 else [])
+    loss, metrics = _loss(recipe), [accuracy]
+    if dls.c > 5: metrics.append(partial(top_k_accuracy, k=5))
+    if recipe.loss != 'ce' or recipe.label_smoothing: metrics.append(LossAsTrained(loss))
     if recipe.average:
         cbs.append(AverageWeights(recipe.average))
         metrics.append(AverageAccuracy(cbs[-1]))
-    loss, step = _loss(recipe), lamb if recipe.optimizer == 'lamb' else partial(adamw, fused=fused)
+    step = lamb if recipe.optimizer == 'lamb' else partial(adamw, fused=fused)
     step = partial(step, weight_decay=recipe.weight_decay)
     learner = Learner(dls, model, loss, lr=recipe.lr, path=out, metrics=metrics, opt_func=step,
                       cbs=[*cbs, PlainValidation(loss)], wd_bn_bias=True, train_bn=False,

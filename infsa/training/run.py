@@ -36,7 +36,8 @@ def plot_curves(history:list, # Rows of `history.csv` as dicts of floats
                ): # The axes
     "Loss and accuracy over epochs."
     axs = plt.subplots(1, 2, figsize=(8, 3), layout='constrained')[1] if axs is None else axs
-    for (ax, names, label) in zip(axs, (['train_loss', 'valid_loss'], ['accuracy']),
+    losses = ['train_loss', *[n for n in ('valid_as_trained', 'valid_loss') if n in history[0]][:1]]
+    for (ax, names, label) in zip(axs, (losses, ['accuracy']),
                                   ('loss', 'validation top-1')):
         for n, style in zip(names, ('o-', 's--')):
             ax.plot([h['epoch'] + 1 for h in history], [h[n] for h in history], style, ms=3,
@@ -217,6 +218,8 @@ _EXAMPLES = """examples:
                                                        1024 images a step, 256 at a time, lr 1e-3
   infsa_train --data ~/imagenet --model infvit_4l_linear --bs 256
                                                        256 images a step, lr 2.5e-4 by DeiT's rule
+  infsa_train --data ~/pets --model infvit_4l_linear --weights runs/imagenet/model.safetensors \\
+      --lr 1e-4 --epochs 30 --layer-decay 0.75         other classes, from weights of a run
 exit codes: 0 done, 1 training failed, 2 wrong arguments or data, 130 interrupted, work kept"""
 
 def _add_speed(group):

@@ -5,8 +5,9 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     average='AverageWeights AverageAccuracy',
     optimise='NO_DECAY OPTIMIZERS param_groups adamw lamb lr_scales warmup_cosine',
-    recipe='LOSSES RECIPES Recipe BinaryCrossEntropy PlainValidation NonFiniteLoss StopOnNonFinite '
-           'StopOnInterrupt Timing BarText StepLines LossOnDevice Progress deit_lr make_learner fit',
+    recipe='LOSSES RECIPES RECIPE_HELP Recipe BinaryCrossEntropy LossAsTrained PlainValidation '
+           'NonFiniteLoss StopOnNonFinite StopOnInterrupt Timing BarText StepLines LossOnDevice '
+           'Progress setting_help deit_lr make_learner fit',
     reach='RIVALS task_model train_on_task hops_reached task_study',
     run='plot_curves train',
     speed='PRECISIONS SPEED_HELP Speed Precision speed_up acting rehearse',

@@ -20,7 +20,7 @@ from ..data.augment import repeat_views, train_transform
 from ..data.loaders import imagenet_dls, mini_imagenet
 from ..maps.overlay import plot_token_weights
 from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
-                                   make_learner)
+                                   make_learner, setting_help)
 from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
 
 import matplotlib.pyplot as plt
@@ -255,8 +255,7 @@ def _parser():
     group = p.add_argument_group('settings of the recipe')
     for f in fields(Recipe):
         group.add_argument('--' + f.name.replace('_', '-'), type=f.type if isinstance(f.type, type)
-                           else str, help=', '.join(f'{getattr(r, f.name)} ({n})'
-                                                    for n, r in RECIPES.items()))
+                           else str, help=setting_help(f.name))
     _add_speed(p.add_argument_group('settings of speed and memory, with their defaults'))
     return p
 

@@ -136,8 +136,10 @@ class _Parameters(nn.Module):
 class _Projections(_Parameters):
     "First values, casts and the way from tokens to heads."
     def reset_parameters(self)->None:
-        "Draw first values as `nn.MultiheadAttention` does, of `out_proj` too, and discounts anew."
-        self.out_proj.reset_parameters(); self._draw()
+        """Draw first values as `nn.MultiheadAttention` does, of `out_proj` too, and discounts and
+        norms anew."""
+        for m in self.children(): m.reset_parameters()
+        self._draw()
 
     def _draw(self): # `out_proj` has drawn its weight when it was made
         for n, p in self.named_parameters(recurse=False):
@@ -164,8 +166,26 @@ class _Projections(_Parameters):
             if x.shape[-1] != d:
                 raise ValueError(f'{name} must have width {d}, got shape {tuple(x.shape)}')
         bs = (None,)*3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
-        return [F.linear(x, w, b).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-                for x, w, b in zip(xs, self._weights(), bs)]
+        heads = [F.linear(x, w, b).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+                 for x, w, b in zip(xs, self._weights(), bs)]
+        if self.q_norm is not None:
+            heads[:2] = [n(h) for n, h in zip((self.q_norm, self.k_norm), heads)]
+        return heads
+
+# %% ../../nbs/3_models/30_attention.ipynb #cd54e067
+class _Normed(_Projections):
+    "Norms of queries and keys, for those who ask."
+    def _make_norms(self, qk_norm, device, dtype):
+        if not isinstance(qk_norm, bool):
+            raise ValueError(f'qk_norm must be True or False, got {qk_norm!r}')
+        if qk_norm and self.variant == 'identity':
+            raise ValueError("qk_norm: variant 'identity' reads no queries and keys, got "
+                             f'{qk_norm}')
+        if qk_norm and self.query_routes is not None:
+            raise ValueError('qk_norm takes one pooled query, num_queries=1, got '
+                             f'{self.num_queries}')
+        self.q_norm, self.k_norm = [nn.LayerNorm(self.head_dim, eps=1e-6, device=device,
+                                                 dtype=dtype) if qk_norm else None for _ in 'qk']
 
 # %% ../../nbs/3_models/30_attention.ipynb #49d49e1f
 def _one_tensor(a, b):
@@ -182,7 +202,7 @@ def _batch_first(xs, view):
     return q, k, k if _one_tensor(key, value) else view(value)
 
 # %% ../../nbs/3_models/30_attention.ipynb #fc4f2770
-class _Roles(_Projections):
+class _Roles(_Normed):
     "Decides which queries are padding."
     def _query_padding(self, query, key, kpm, qpm):
         N, M, variant = query.shape[1], key.shape[1], self.variant
@@ -326,7 +346,7 @@ class _Mixer(_Absorbing):
         "Output (B, N, C) and, if asked for, weights (B, H, N or 1, M)."
         p = self.dropout if self.training else 0.
         masked = masks.get('attn_mask') is not None or masks.get('is_causal')
-        one = xs[0] is xs[1] is xs[2] and qpm is kpm and self.stacked
+        one = xs[0] is xs[1] is xs[2] and qpm is kpm and self.stacked and self.q_norm is None
         if self.variant == 'linear' and one and segment_ids is None and not masked:
             return self._absorbed(xs[0], kpm, p, need_weights)
         q, k, v = self.project(*self._without_padding(xs, kpm, qpm))
@@ -353,7 +373,8 @@ class _Mixer(_Absorbing):
         learns = self.rho_logit is None or self.rho_logit.requires_grad
         options = (('self_attention', self.self_attention, None), ('dropout', self.dropout, 0.),
                    ('learn_rho', learns, True), ('norm', self.norm, None),
-                   ('num_queries', self.num_queries, 1))
+                   ('num_queries', self.num_queries, 1),
+                   ('qk_norm', self.q_norm is not None, False))
         said = ''.join(f', {n}={v}' for n, v, usual in options if v != usual)
         return f'{self.embed_dim}, num_heads={self.num_heads}, variant={self.variant!r}{said}'
 
@@ -391,6 +412,7 @@ class InfSAttention(_Told):
                  self_attention:bool|None=None, # Are queries the keys' tokens? None: by memory
                  norm:str|None=None, # Of the graph, a key of `NORMS`; None: `DEFAULT_NORMS`
                  num_queries:int=1, # Pooled queries of a head in variant linear, m
+                 qk_norm:bool=False, # Whether heads normalise queries and keys, as in timm
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters; the discount's logit is float32 at least
                 ):
@@ -416,6 +438,7 @@ class InfSAttention(_Told):
                              f'got {rho}')
         self.self_attention, self.first_logit = self_attention, math.log(rho/(1 - rho))
         self._make_routes(num_queries, device, dtype)
+        self._make_norms(qk_norm, device, dtype)
         logit = widen(torch.empty(num_heads, device=device, dtype=dtype))[0]
         if variant in UNDISCOUNTED: self.rho_logit = None
         elif learn_rho: self.rho_logit = nn.Parameter(logit)

@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from ..command import one_of
 from ..operators.inputs import widen
 from .stream import _Positions
-from ..models.vit import InfViT
+from ..models.vit import InfViT, refuse_options
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #4abe67f4
 def token_range(n_tokens:int, # Tokens of an image, the class token included
@@ -156,6 +156,7 @@ def _same_coins(model, group, device):
 
 # %% ../../nbs/8_scale/81_parallel.ipynb #fcf37d5b
 def _check_linear(model):
+    refuse_options(model, 'SequenceParallel', ('reg_tokens', 'qk_norm'))
     for i, b in enumerate(model.blocks, 1):
         if b.attn.variant != 'linear':
             raise ValueError("model must be of variant 'linear', whose layers need only sums over "

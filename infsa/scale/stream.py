@@ -26,7 +26,7 @@ from ..operators.energies import query_energies
 from ..maps.overlay import OPACITY, map_colours
 from ..data.pixels import open_image
 from ..operators.inputs import no_autocast, widen
-from ..models.vit import InfViT, resize_matrix
+from ..models.vit import InfViT, refuse_options, resize_matrix
 
 # %% ../../nbs/8_scale/80_stream.ipynb #1704ee2e
 class _Sums:
@@ -211,6 +211,7 @@ def _check_chunk(chunk):
         raise ValueError(f'chunk must be an integer of at least 1 token, got {chunk!r}')
 
 def _check_variant(model):
+    refuse_options(model, 'stream')
     for i, b in enumerate(model.blocks):
         if not isinstance(b.attn, InfSAttention):
             raise ValueError(

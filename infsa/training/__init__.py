@@ -3,11 +3,13 @@ from infsa.command import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
-    recipe='RECIPES NO_DECAY Recipe param_groups adamw warmup_cosine NonFiniteLoss StopOnNonFinite '
-           'StopOnInterrupt Timing BarText StepLines LossOnDevice Progress deit_lr make_learner fit '
-           'ResumableLearner whole_step',
+    average='AverageWeights AverageAccuracy',
     checkpoint='HEEDED Checkpoint History NotWritten StepSeeds checkpoints keep_checkpoints '
                'last_checkpoint read_checkpoint unwrapped write_checkpoint',
+    optimise='NO_DECAY OPTIMIZERS param_groups adamw lamb lr_scales warmup_cosine',
+    recipe='LOSSES RECIPES RECIPE_HELP Recipe BinaryCrossEntropy LossAsTrained PlainValidation '
+           'NonFiniteLoss StopOnNonFinite StopOnInterrupt Timing BarText StepLines LossOnDevice '
+           'Progress setting_help deit_lr learning_rate whole_step ResumableLearner make_learner fit',
     reach='RIVALS task_model train_on_task hops_reached task_study',
     run='plot_curves resume train',
     speed='PRECISIONS SPEED_HELP Speed Precision speed_up acting rehearse',

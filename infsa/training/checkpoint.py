@@ -6,7 +6,7 @@
 __all__ = ['HEEDED', 'NotWritten', 'write_checkpoint', 'read_checkpoint', 'checkpoints', 'last_checkpoint', 'StepSeeds',
            'History', 'unwrapped', 'Checkpoint', 'keep_checkpoints']
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #ccc602f2
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #7b580e7b
 import hashlib, os, pickle, signal, time, warnings
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from fastai.torch_core import rank_distrib
 from fastcore.basics import patch
 from torch import nn
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #8f7d6248
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #e9047b31
 class NotWritten(OSError): "A result could not be written; what was there before it still is."
 
 class _Hashed:
@@ -54,7 +54,7 @@ def write_checkpoint(folder, # Made if it is not there
         return part.replace(folder/f'{name}-{hashed.sha.hexdigest()[:16]}.pt')
     finally: part.unlink(missing_ok=True)
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #019fccd9
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #cb23d57a
 def read_checkpoint(file # From `write_checkpoint`
                    )->dict:
     "The state in `file`, on the CPU; raises `ValueError` where it is not what was written."
@@ -78,7 +78,7 @@ def last_checkpoint(folder # Of `write_checkpoint`
         except ValueError as e: warnings.warn(f'{e}; the one before it is taken')
     return None, None
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #03a5e192
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #392a99c1
 class StepSeeds(Callback):
     "Lets the draws of each training batch follow from epoch, batch and process alone."
     order, run_valid = -5, False
@@ -94,7 +94,7 @@ class StepSeeds(Callback):
         seed_all(loader.epoch_seed, self.iter, loader.rank, 1)
         if device.type != 'cpu': torch.get_device_module(device).manual_seed(torch.initial_seed())
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #b9ea3104
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #1911fb09
 class History(CSVLogger):
     "fastai's log of the epochs, written whole after each, which has every epoch once."
     def before_fit(self):
@@ -118,7 +118,7 @@ class History(CSVLogger):
         self.lines = state['lines']
         self.write()
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #29f74c86
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #3ac1eea1
 def _recorded(recorder):
     "The state of fastai's recorder in tensors and numbers."
     smooth, losses = recorder.smooth_loss, [torch.as_tensor(l).cpu() for l in recorder.losses]
@@ -132,7 +132,7 @@ def _record_again(recorder, state):
     recorder.iters, recorder.losses = list(state['iters']), list(state['losses'].unbind())
     recorder.smooth_loss.count, recorder.smooth_loss.val = state['smooth']
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #62953a6e
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #dc398bad
 def unwrapped(model:nn.Module # As the learner has it
              )->nn.Module: # Without what distributes it
     "The model that was wrapped for several processes, or the model itself."
@@ -157,7 +157,7 @@ class Checkpoint(Callback):
         self.folder, self.every, self.keep, self.on_best = Path(folder), every, keep, on_best
         self.state, self.at, self.file = state, (0, 0), None
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #1778bebf
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #fcf23f89
 @patch
 def state_dict_of_run(self:Checkpoint)->dict:
     "All that the run needs to go on from `at`."
@@ -182,7 +182,7 @@ def before_fit(self:Checkpoint):
         if name in state['callbacks']: cb.load_state_dict(state['callbacks'][name])
     learner.first_epoch = state['epoch']
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #90c8e388
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #21b01e6a
 @patch
 def save(self:Checkpoint):
     "Write a checkpoint of `at`, if all is finite, and let older ones go."
@@ -203,7 +203,7 @@ def save(self:Checkpoint):
         if not f.name.startswith(f'epoch{best + 1:04}-batch000000-'): f.unlink()
     self.since = time.monotonic()
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #0c6da018
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #59443fb5
 @patch
 def _best(self:Checkpoint): # Epoch of the best accuracy, the first of equals; -1: there is none
     recorder = self.learn.recorder
@@ -227,7 +227,7 @@ def after_epoch(self:Checkpoint):
         self.on_best(unwrapped(self.learn.model))
     self.save()
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #a4f6107e
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #80196aab
 HEEDED = tuple(getattr(signal, n) for n in ('SIGTERM', 'SIGUSR1') if hasattr(signal, n))
 
 def keep_checkpoints(learner:Learner, # From `make_learner` with an `ImageLoader`, not trained yet

@@ -15,12 +15,12 @@ from ..command import (OneLineParser, environment, no_interrupt, notes, one_of, 
                            run_folder, whole_file, write_json)
 from ..plotting import png_bytes
 from ..models.vit import create_model, list_models, model_parts
-from ..models.weights import save_model
-from ..data.augment import train_transform
+from ..models.weights import load_weights, save_model
+from ..data.augment import repeat_views, train_transform
 from ..data.loaders import imagenet_dls, mini_imagenet
 from ..maps.overlay import plot_token_weights
 from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
-                                   make_learner, warmup_cosine)
+                                   learning_rate, make_learner, setting_help)
 from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
 from .checkpoint import (HEEDED, NotWritten, checkpoints, keep_checkpoints,
                                        last_checkpoint)
@@ -38,7 +38,8 @@ def plot_curves(history:list, # Rows of `history.csv` as dicts of floats
                ): # The axes
     "Loss and accuracy over epochs."
     axs = plt.subplots(1, 2, figsize=(8, 3), layout='constrained')[1] if axs is None else axs
-    for (ax, names, label) in zip(axs, (['train_loss', 'valid_loss'], ['accuracy']),
+    losses = ['train_loss', *[n for n in ('valid_as_trained', 'valid_loss') if n in history[0]][:1]]
+    for (ax, names, label) in zip(axs, (losses, ['accuracy']),
                                   ('loss', 'validation top-1')):
         for n, style in zip(names, ('o-', 's--')):
             ax.plot([h['epoch'] + 1 for h in history], [h[n] for h in history], style, ms=3,
@@ -70,7 +71,8 @@ def _save_figure(file, axs):
     with whole_file(file) as part: part.write_bytes(png_bytes(axs.flat[0].figure))
 
 _MARKS = 'summary.json', 'interrupted.json', 'config.json'
-_FILES = 'model.safetensors', 'best.safetensors', 'history.csv', 'curves.png', 'attention.png'
+_FILES = ('model.safetensors', 'best.safetensors', 'average.safetensors', 'history.csv',
+          'curves.png', 'attention.png')
 
 def _free_folder(stem):
     "Makes the next free folder below `runs/`, which no run that starts at the same time gets."
@@ -103,6 +105,9 @@ def _save_run(learner, config, finished):
                                 _history(learner))
     for dl in dls.cpu().loaders: dl.rest()
     _save_weights(model, out/'model.safetensors', config, dls)
+    if hasattr(learner, 'average_weights'):
+        _save_weights(learner.average_weights.average.module.cpu(), out/'average.safetensors',
+                      config, dls)
     if history: _save_figure(out/'curves.png', plot_curves(history))
     if hasattr(model, 'token_weights'):
         _save_figure(out/'attention.png', plot_token_weights(model, dls))
@@ -138,7 +143,8 @@ def _check(model, model_args, recipe, speed, seed, device):
         raise ValueError(f'model_args must not hold {sorted(fixed)[0]!r}: the recipe, the data or '
                          'the name of the model decides it')
     try:
-        with torch.device('meta'): create_model(model, img_size=recipe.img_size, **model_args)
+        with torch.device('meta'):
+            create_model(model, img_size=recipe.img_size, **(recipe.model_args | model_args))
     except (ValueError, TypeError) as e:
         given = f', model_args {model_args}' if model_args else ''
         raise ValueError(f'img_size {recipe.img_size}{given}: {reason(e)}') from e
@@ -147,19 +153,23 @@ def _check(model, model_args, recipe, speed, seed, device):
 def _recipe_of(model): return 'mini' if '_mini_' in model else 'deit'
 
 # %% ../../nbs/6_training/61_run.ipynb #bea141ae
-def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, progress, model_args):
+def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, progress, model_args,
+             weights):
     "Loaders, a new model, and what `config.json` says of both."
     data = mini_imagenet(progress=progress) if data is None else Path(data)
     dls = imagenet_dls(data, recipe.img_size, recipe.bs//speed.accumulate,
-                       train_transform(recipe.augmentation, recipe.img_size),
+                       train_transform(recipe.augmentation, recipe.img_size, recipe.erasing),
                        crop_pct=recipe.crop_pct, num_workers=num_workers, skip_bad=skip_bad,
                        seed=seed, device=device, progress=progress, accumulate=speed.accumulate,
-                       prefetch=speed.prefetch, persistent_workers=True)
+                       prefetch=speed.prefetch, persistent_workers=True,
+                       **repeat_views(recipe.repeats))
     set_seed(seed, reproducible=True)
-    overrides = dict(model_args, img_size=recipe.img_size, num_classes=dls.c,
+    overrides = dict(recipe.model_args | model_args, img_size=recipe.img_size, num_classes=dls.c,
                      drop_path=recipe.drop_path)
-    return dls, create_model(model, **overrides), dict(
-        model=model, overrides=overrides, data=str(data),
+    net = create_model(model, **overrides)
+    for said in load_weights(net, weights, dls.vocab) if weights else (): warnings.warn(said)
+    return dls, net, dict(
+        model=model, weights=weights and str(weights), overrides=overrides, data=str(data),
         images=dict(train=len(dls.train_ds), valid=len(dls.valid_ds)), seed=seed,
         device=str(dls.device), num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad,
         recipe=asdict(recipe), speed=asdict(speed), environment=environment())
@@ -208,6 +218,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           speed:Speed=Speed(), # What makes a step fast or small
           cbs=(), # Further callbacks of fastai
           dry_run:bool=False, # Time a few steps and write nothing
+          weights=None, # File of weights to start from, see `load_weights`; None: new ones
           checkpoint_every:float=10., # Minutes between checkpoints within an epoch
           keep_checkpoints:int=2, # How many of the last are kept, beside that of the best epoch
          )->dict: # What `summary.json` holds, and `out`; of a dry run what `rehearse` returns
@@ -216,12 +227,13 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
 
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
     model_parts(model)
+    if weights and not Path(weights).is_file(): raise FileNotFoundError(f'no weights at {weights}')
     recipe, model_args = recipe or RECIPES[_recipe_of(model)], model_args or {}
     speed = _check(model, model_args, recipe, speed, seed, device)
     stem, given = f'{model}-seed{seed}', out is not None
     out = run_folder(out, stem, force, _MARKS, '--resume')
     dls, net, config = _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad,
-                                progress, model_args)
+                                progress, model_args, weights)
     learner = _learner(dls, net, recipe, speed, out, progress, cbs)
     if dry_run: return rehearse(learner, recipe, speed)
     if not given: learner.path = _free_folder(stem)
@@ -269,7 +281,7 @@ def _stretched(state, old, new):
     (share, steps), done = state['place'], state['epoch']
     if not state['batch']: share = done/old.epochs
     longer = share*old.epochs/new.epochs
-    was, now = (warmup_cosine(r.lr, r.warmup/r.epochs, end=r.min_lr)(min(x, 1.))
+    was, now = (learning_rate(r)(min(x, 1.))
                 for r, x in ((old, share), (new, longer)))
     warnings.warn(f'{new.epochs} epochs instead of {old.epochs}: the learning rate follows the '
                   f'longer course, {now:.3g} from here instead of {was:.3g}')
@@ -297,20 +309,23 @@ def resume(out, # Folder of a run that `train` began
     speed = _check(config['model'], args, recipe, speed or Speed(**config['speed']),
                    config['seed'], device)
     workers = config['num_workers'] if num_workers is None else num_workers
+    file, state = last_checkpoint(out/'checkpoints')
+    weights = None if state else config['weights']
     dls, net, new = _prepare(data or config['data'], config['model'], recipe, speed,
-                             config['seed'], device, workers, config['skip_bad'], progress, args)
+                             config['seed'], device, workers, config['skip_bad'], progress, args,
+                             weights)
     if new['images'] != config['images']:
         raise ValueError(f'data: {new["data"]} has {new["images"]} images, and the run began with '
                          f'{config["images"]}')
-    file, state = last_checkpoint(out/'checkpoints')
     if file is None: warnings.warn(f'no checkpoint in {out} yet, so the run begins again')
     went_on = config.get('went_on', []) + [dict(checkpoint=file and file.name,
                                                 environment=new['environment'])]
     learner = _learner(dls, net, recipe, speed, out, progress, cbs)
-    write_json(out/'config.json', new | dict(environment=config['environment'], went_on=went_on))
+    new |= {k: config[k] for k in ('environment', 'weights')}
+    write_json(out/'config.json', new | dict(went_on=went_on))
     for f in _MARKS[:2]: (out/f).unlink(missing_ok=True)
-    return _run(learner, new | dict(environment=config['environment']), recipe, speed,
-                checkpoint_every, keep_checkpoints, _stretched(state, old, recipe))
+    return _run(learner, new, recipe, speed, checkpoint_every, keep_checkpoints,
+                _stretched(state, old, recipe))
 
 # %% ../../nbs/6_training/61_run.ipynb #4b4ba720
 def _setting(text):
@@ -332,6 +347,8 @@ _EXAMPLES = """examples:
                                                        1024 images a step, 256 at a time, lr 1e-3
   infsa_train --data ~/imagenet --model infvit_4l_linear --bs 256
                                                        256 images a step, lr 2.5e-4 by DeiT's rule
+  infsa_train --data ~/pets --model infvit_4l_linear --weights runs/imagenet/model.safetensors \\
+      --lr 1e-4 --epochs 30 --layer-decay 0.75         other classes, from weights of a run
   infsa_train --resume runs/imagenet                   go on after a kill, a full disk or code 75
   infsa_train --config runs/imagenet/config.json --seed 1
                                                        the same settings with another seed
@@ -356,6 +373,8 @@ def _parser():
                    '; variants joined by - are those of each block')
     p.add_argument('--set', dest='model_args', action='append', default=[], metavar='NAME=VALUE',
                    type=_setting, help='argument of InfViT, such as depth=6; may be repeated')
+    p.add_argument('--weights', metavar='FILE', help='start from these weights; other classes get '
+                   'a new head, another size resampled positions')
     p.add_argument('--out', help='run folder; default the next free one below runs/')
     p.add_argument('--seed', type=int, help='42 unless given')
     p.add_argument('--device', help='cpu, cuda, ...; default the best there is')
@@ -377,8 +396,7 @@ def _parser():
     group = p.add_argument_group('settings of the recipe')
     for f in fields(Recipe):
         group.add_argument('--' + f.name.replace('_', '-'), type=f.type if isinstance(f.type, type)
-                           else str, help=', '.join(f'{getattr(r, f.name)} ({n})'
-                                                    for n, r in RECIPES.items()))
+                           else str, help=setting_help(f.name))
     _add_speed(p.add_argument_group('settings of speed and memory, with their defaults'))
     return p
 
@@ -413,7 +431,7 @@ def _rehearsed(s):
 def _resumed(args, given, speed):
     "Goes on with the run of `--resume`; what was given beside it must not differ."
     config, out = _read_config(args['resume']), args['resume']
-    for k in ('out', 'force', 'recipe', 'config', 'dry_run'):
+    for k in ('out', 'force', 'recipe', 'config', 'weights', 'dry_run'):
         if args[k]: raise ValueError(f'--{k.replace("_", "-")} does not go with --resume')
     was = config['recipe'] | config['overrides'] | {k: config[k] for k in ('model', 'seed')}
     was['precision'] = config['speed']['precision']
@@ -441,7 +459,7 @@ def _begun(args, given, speed):
         base = _settings_in(file)
         speed = base['speed'] | speed
         args['model_args'] = _model_args(base) | args['model_args']
-    usual = dict(model='infvit_mini_linear', seed=42, data=None, num_workers=None)
+    usual = dict(model='infvit_mini_linear', seed=42, data=None, num_workers=None, weights=None)
     for k, v in usual.items():
         if args[k] is None: args[k] = base.get(k, v)
     recipe = (replace(Recipe(**base['recipe']), **given) if base and not name

@@ -140,7 +140,7 @@ def _find_root(path):
         if (found[1]/'val_annotations.txt').is_file(): kind = 'tiny'
         return kind, p, *found
 
-# %% ../../nbs/4_data/42_folders.ipynb #3dc3d8b0
+# %% ../../nbs/4_data/42_folders.ipynb #f00310f4
 def _named_by(folder, suffix):
     "(training files, validation files) of archives in `folder`, by what their names say."
     names = sorted(p for p in folder.glob(f'*{suffix}') if p.name[0] != '.')
@@ -191,7 +191,7 @@ def _train_parts(folders, left_out):
     found = [_images(place[w]/w, left_out) for w in vocab]
     return vocab, Items([f for o in found for f in o], [y for y, o in enumerate(found) for _ in o])
 
-# %% ../../nbs/4_data/42_folders.ipynb #8d87544e
+# %% ../../nbs/4_data/42_folders.ipynb #48a0af3f
 def _read_names(tables, vocab):
     "{wnid: name} of the tables of names beside ImageNet and Tiny-ImageNet, as far as there are any."
     for file in (tables/'LOC_synset_mapping.txt', tables/'words.txt'):
@@ -226,7 +226,8 @@ def find_layout(path, # Folder of a data set
         kind, (vocab, train, valid, names) = found
         for split, items in (('train', train), ('val', valid)):
             _check_filled(path, split, items, left_out, vocab)
-        lay = Layout(kind, path, vocab, train, valid, None, names, left_out)
+        lay = Layout(kind, path, vocab, train, valid, None, names or _read_names(path, vocab),
+                     left_out)
     else: raise FileNotFoundError(_nothing(path))
     if left_out: warnings.warn(f'{lay.root}: {lay.remark}')
     return lay
@@ -260,9 +261,10 @@ def box_file(self:Layout,
              file, # An image of `train` or `valid`
             ): # Its box file, a Path; None without one
     "Where the boxes of an image are, whether or not its folder has been sorted into classes."
+    if self.boxes is None: return None
     rel = Path(file).relative_to(self.root).with_suffix('.xml')
-    return (next((f for f in (self.boxes/rel, self.boxes/rel.parts[0]/rel.name) if f.is_file()),
-                 None) if self.boxes else None)
+    places = self.boxes/rel, self.boxes/rel.parts[0]/rel.name
+    return next((f for f in places if f.is_file()), None)
 
 # %% ../../nbs/4_data/42_folders.ipynb #8a14d1cf
 @patch

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRAIN_TAR', 'VAL_TAR', 'tar_members', 'Kit', 'read_kit', 'Found', 'read_tars', 'Row', 'read_tables', 'read_shards']
 
-# %% ../../nbs/4_data/41a_archives.ipynb #f9f759dc
+# %% ../../nbs/4_data/41a_archives.ipynb #bc1d1b90
 import json, re, tarfile
 from collections import Counter
 from functools import lru_cache
@@ -18,7 +18,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from .files import Items, Member
 
-# %% ../../nbs/4_data/41a_archives.ipynb #dd74102d
+# %% ../../nbs/4_data/41a_archives.ipynb #e179212e
 def tar_members(archive, # A tar file
                 within:Member=None, # A tar in it; None: the archive itself
                ): # Yields a `Member` for each file, in their order
@@ -34,7 +34,8 @@ def tar_members(archive, # A tar file
                     if m.offset_data + m.size > end: raise tarfile.ReadError(f'it ends in {m.name}')
                     if m.isfile(): yield Member(str(archive), m.name, m.offset_data, m.size)
         except tarfile.TarError as e:
-            raise ValueError(f'{within or archive}: not a whole tar without compression: {e}') from e
+            raise ValueError(f'{within or archive}: not a whole tar without compression: '
+                             f'{e}') from e
 
 def _pictures(members, left_out):
     "Those with a suffix of images; others, short of hidden ones, are counted in `left_out`."
@@ -43,12 +44,12 @@ def _pictures(members, left_out):
         if m.name.lower().endswith(IMG_EXTENSIONS): yield m
         else: left_out[m.suffix.lower() or 'without suffix'] += 1
 
-# %% ../../nbs/4_data/41a_archives.ipynb #77343f39
+# %% ../../nbs/4_data/41a_archives.ipynb #2effcb41
 _KIT = 'ILSVRC2012_devkit_t12'
 _TRUTH, _META = 'ILSVRC2012_validation_ground_truth.txt', 'meta.mat'
 
 def _kit_files(folder):
-    "{name: bytes} of both files of the kit, unpacked or as tar.gz below `folder`; None without one."
+    "{name: bytes} of both files of the kit, unpacked or as tar.gz; None without one."
     for place in (folder/_KIT/'data', folder/'data', folder):
         if all((place/n).is_file() for n in (_TRUTH, _META)):
             return {n: (place/n).read_bytes() for n in (_TRUTH, _META)}
@@ -63,7 +64,7 @@ def _kit_files(folder):
     if len(found) < 2: raise ValueError(f'{packed}: holds not both of {_TRUTH} and {_META}')
     return found
 
-# %% ../../nbs/4_data/41a_archives.ipynb #0ed20e12
+# %% ../../nbs/4_data/41a_archives.ipynb #7d4f6338
 class Kit(NamedTuple):
     "The development kit of ILSVRC 2012."
     wnids:list # wnid of each validation image, by its number
@@ -91,7 +92,7 @@ def read_kit(folder # What holds the development kit, unpacked or as tar.gz
         raise ValueError(f'{folder}: {_META} and {_TRUTH} of the development kit do not go '
                          f'together: {e!r}') from e
 
-# %% ../../nbs/4_data/41a_archives.ipynb #be9ea14e
+# %% ../../nbs/4_data/41a_archives.ipynb #2f26c05b
 class Found(NamedTuple):
     "What an archive holds."
     vocab:list # Classes in the order of their labels
@@ -122,7 +123,7 @@ def read_tars(folder:Path, # Holds both tars and the development kit
     return Found(vocab, Items(files, labels), Items(val, [index[kit.wnid(m.name)] for m in val]),
                  {w: kit.names[w] for w in vocab if w in kit.names})
 
-# %% ../../nbs/4_data/41a_archives.ipynb #ea95c90d
+# %% ../../nbs/4_data/41a_archives.ipynb #84fc75c5
 _WNID = re.compile(r'(?<![a-z0-9])n\d{8}(?!\d)')
 
 def _wnids(items, n):
@@ -147,7 +148,7 @@ def _named(train, valid, given):
     if beyond: raise ValueError(f'{beyond}: a class of val that is not in train, of {n} classes')
     return Found(vocab, train, valid, dict(zip(vocab, given)) if given else {})
 
-# %% ../../nbs/4_data/41a_archives.ipynb #8fe7f856
+# %% ../../nbs/4_data/41a_archives.ipynb #ad7a1c8c
 def _parquet():
     try: import pyarrow.parquet as pq
     except ImportError as e:
@@ -174,7 +175,7 @@ class Row(NamedTuple):
         if data is None: raise ValueError(f'{self}: no bytes in the table')
         return BytesIO(data)
 
-# %% ../../nbs/4_data/41a_archives.ipynb #f4837b96
+# %% ../../nbs/4_data/41a_archives.ipynb #3c77264d
 def _table(file):
     "(rows, labels, names of the classes or None) of a parquet table."
     try:
@@ -203,7 +204,7 @@ def read_tables(train:list, # Parquet files
     parts, val = [_table(f) for f in train], [_table(f) for f in valid]
     return _named(_joined(parts), _joined(val), next((p[2] for p in parts if p[2]), None))
 
-# %% ../../nbs/4_data/41a_archives.ipynb #52a62076
+# %% ../../nbs/4_data/41a_archives.ipynb #7ffa0bb8
 def _shard(file, left_out):
     "(members, labels) of a shard; images and numbers go together by their name up to the dot."
     images, labels = {}, {}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FINDINGS', 'FORMATS', 'DataCheck', 'check_data', 'write_data', 'main']
 
-# %% ../../nbs/4_data/47_data_command.ipynb #15890804
+# %% ../../nbs/4_data/47_data_command.ipynb #44dc4cb7
 import hashlib, json, os, re, shutil, sys, tarfile, tempfile, warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from .files import map_files, read_image
 from .folders import Layout, find_layout
 from .pixels import _source
 
-# %% ../../nbs/4_data/47_data_command.ipynb #fde9c018
+# %% ../../nbs/4_data/47_data_command.ipynb #101a3ea2
 _KINDS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG', '.ppm': 'PPM', '.pgm': 'PPM',
           '.bmp': 'BMP', '.tif': 'TIFF', '.tiff': 'TIFF', '.webp': 'WEBP'}
 
@@ -50,10 +50,11 @@ def _look(file, max_pixels):
     if kind and kind != _KINDS[_suffix(file)]: found.append(('disguised', f'holds {kind}'))
     if pixels > max_pixels: return digest, found + [('oversized', f'{pixels} pixels')]
     try: read_image(file)
-    except (OSError, ValueError) as e: found.append(('unreadable', str(e).removeprefix(f'{file}: ')))
+    except (OSError, ValueError) as e:
+        found.append(('unreadable', str(e).removeprefix(f'{file}: ')))
     return digest, found
 
-# %% ../../nbs/4_data/47_data_command.ipynb #038c4793
+# %% ../../nbs/4_data/47_data_command.ipynb #48b4595f
 FINDINGS = 'missing', 'unreadable', 'duplicate', 'oversized', 'disguised', 'left out', 'no val'
 
 @dataclass
@@ -76,7 +77,7 @@ class DataCheck:
         n = self.counts
         return f'{self.layout}\n' + '\n'.join(f'{k:10} {n[k]:9,}' for k in FINDINGS)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #f1fc0969
+# %% ../../nbs/4_data/47_data_command.ipynb #680f91cd
 def check_data(path, # Folder of a data set, or its `Layout`
                max_pixels:int=89_478_485, # An image with more is oversized; Pillow's own limit
                progress:bool=True, # Show a bar
@@ -100,10 +101,12 @@ def check_data(path, # Folder of a data set, or its `Layout`
     rows += [('no val', lay.vocab[y], 'class without validation images') for y in lacking]
     return DataCheck(lay, pd.DataFrame(rows, columns=['finding', 'file', 'detail']))
 
-# %% ../../nbs/4_data/47_data_command.ipynb #82ec71cf
+# %% ../../nbs/4_data/47_data_command.ipynb #80c2ad3d
+def _stem(name): return os.path.splitext(name)[0]
+
 def _distinct(names, stem):
     "`names`, or numbered ones where two would be the same up to the suffix."
-    if len({os.path.splitext(n)[0] for n in names}) == len(names): return names
+    if len({_stem(n) for n in names}) == len(names): return names
     return [f'{stem}_{i:08}{_suffix(n)}' for i, n in enumerate(names, 1)]
 
 def _name(file): return os.path.basename(str(file))
@@ -128,7 +131,7 @@ def _put(file, data):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #56982925
+# %% ../../nbs/4_data/47_data_command.ipynb #f5ab61a8
 def _write_names(out, lay, file='LOC_synset_mapping.txt', gap=' '):
     lines = [f'{w}{gap}{lay.names[w]}\n' for w in lay.vocab if w in lay.names]
     if lines: _put(out/file, ''.join(lines).encode())
@@ -140,20 +143,22 @@ def _write_box(lay, file, place):
 
 def _write_folders(lay, out, bar, **_):
     "Class folders on both sides."
+    boxes = out/'Annotations/CLS-LOC'
     for split, items in (('train', lay.train), ('val', lay.valid)):
         for w, n, f in bar(_in_classes(lay, items), len(items)):
             _put(out/split/w/n, _bytes_of(f))
-            _write_box(lay, f, out/'Annotations/CLS-LOC'/split/w/os.path.splitext(n)[0])
+            _write_box(lay, f, boxes/split/w/_stem(n))
     _write_names(out, lay)
 
 def _write_parts(lay, out, bar, **_):
     "The split folders of ImageNet-100."
     part = {w: f'train.X{y % 4 + 1}' for y, w in enumerate(lay.vocab)}
-    for w, n, f in bar(_in_classes(lay, lay.train), len(lay.train)): _put(out/part[w]/w/n, _bytes_of(f))
-    for w, n, f in bar(_in_classes(lay, lay.valid), len(lay.valid)): _put(out/'val.X'/w/n, _bytes_of(f))
+    for items, folder in ((lay.train, part.get), (lay.valid, lambda w: 'val.X')):
+        for w, n, f in bar(_in_classes(lay, items), len(items)):
+            _put(out/folder(w)/w/n, _bytes_of(f))
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #5bd88d9c
+# %% ../../nbs/4_data/47_data_command.ipynb #a628664a
 def _write_tiny(lay, out, bar, **_):
     "The folders and tables of Tiny-ImageNet."
     for w, n, f in bar(_in_classes(lay, lay.train), len(lay.train)):
@@ -169,18 +174,18 @@ def _write_kaggle(lay, out, bar, **_):
     data, boxes = out/'ILSVRC/Data/CLS-LOC', out/'ILSVRC/Annotations/CLS-LOC'
     for w, n, f in bar(_in_classes(lay, lay.train), len(lay.train)):
         _put(data/'train'/w/n, _bytes_of(f))
-        _write_box(lay, f, boxes/'train'/w/os.path.splitext(n)[0])
+        _write_box(lay, f, boxes/'train'/w/_stem(n))
     rows = ['ImageId,PredictionString\n']
     for n, (f, y) in bar(zip(_flat(lay.valid), lay.valid), len(lay.valid)):
         _put(data/'val'/n, _bytes_of(f))
-        stem = os.path.splitext(n)[0]
+        stem = _stem(n)
         _write_box(lay, f, boxes/'val'/stem)
         corners = [' '.join(f'{o:g}' for o in b) for b in lay.boxes_of(f).tolist()]
         rows.append(f'{stem},{" ".join(f"{lay.vocab[y]} {c}" for c in corners or [""])}\n')
     _put(out/'LOC_val_solution.csv', ''.join(rows).encode())
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #aa5692c4
+# %% ../../nbs/4_data/47_data_command.ipynb #bee47ab8
 def _add(tar, name, data):
     info = tarfile.TarInfo(name)
     info.size = len(data)
@@ -201,6 +206,7 @@ def _kit_bytes(lay, labels):
     scipy.io.savemat(out := BytesIO(), dict(synsets=np.array(rows, dtype=fields)))
     return {_META: out.getvalue(), _TRUTH: ''.join(f'{y + 1}\n' for y in labels).encode()}
 
+# %% ../../nbs/4_data/47_data_command.ipynb #fac1649f
 def _write_tars(lay, out, bar, **_):
     "The original archives and a development kit."
     out.mkdir(parents=True, exist_ok=True)
@@ -217,9 +223,10 @@ def _write_tars(lay, out, bar, **_):
         for i, f, _ in bar(val, len(val)):
             _add(tar, f'ILSVRC2012_val_{i:08}{os.path.splitext(_name(f))[1]}', _bytes_of(f))
     with tarfile.open(out/f'{_KIT}.tar.gz', 'w:gz') as tar:
-        for n, data in _kit_bytes(lay, [y for *_, y in val]).items(): _add(tar, f'{_KIT}/data/{n}', data)
+        for n, data in _kit_bytes(lay, [y for *_, y in val]).items():
+            _add(tar, f'{_KIT}/data/{n}', data)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #cfbbdb5b
+# %% ../../nbs/4_data/47_data_command.ipynb #d2083fcf
 def _blocks(items, size): return [items[i:i+size] for i in range(0, len(items), size)]
 
 def _write_parquet(lay, out, bar, per_file):
@@ -239,8 +246,10 @@ def _write_parquet(lay, out, bar, per_file):
                 for group in _blocks(block, 100):
                     image = [dict(bytes=_bytes_of(f), path=_with_wnid(f, lay.vocab[y]))
                              for f, y in zip(group.files, group.labels)]
-                    table.write_table(pa.table([pa.array(image, kind), pa.array(group.labels)], schema))
+                    both = [pa.array(image, kind), pa.array(group.labels)]
+                    table.write_table(pa.table(both, schema))
 
+# %% ../../nbs/4_data/47_data_command.ipynb #4823c2b1
 def _write_shards(lay, out, bar, per_file):
     "webdataset shards."
     odd = next((w for w in lay.vocab if not _WNID.fullmatch(w)), None)
@@ -258,7 +267,7 @@ def _write_shards(lay, out, bar, per_file):
                     _add(tar, f'{key}.cls', str(y).encode())
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #3e2dbebb
+# %% ../../nbs/4_data/47_data_command.ipynb #5df43412
 _WRITERS = dict(folders=_write_folders, kaggle=_write_kaggle, tiny=_write_tiny, parts=_write_parts,
                 tars=_write_tars, parquet=_write_parquet, shards=_write_shards)
 FORMATS = tuple(_WRITERS)
@@ -285,7 +294,7 @@ def write_data(path, # Folder of a data set, or its `Layout`
     finally: shutil.rmtree(part, ignore_errors=True)
     return find_layout(out)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #590b12e0
+# %% ../../nbs/4_data/47_data_command.ipynb #65759730
 _EXAMPLES = """examples:
   infsa_data verify ~/imagenet --json imagenet.json
       reads every image; says what is missing, unreadable, twice there or not what its suffix says
@@ -295,7 +304,7 @@ _EXAMPLES = """examples:
       the same images in tars of 5000; nothing is compressed anew
 forms: kaggle, folders, tiny (Tiny-ImageNet), parts (ImageNet-100), tars (the original archives),
   parquet (Hugging Face), shards (webdataset); all are read as they are by infsa_train --data
-exit codes: 0 done and nothing found, 1 something found, 2 wrong arguments or data, 130 interrupted"""
+exit codes: 0 nothing found, 1 something found, 2 wrong arguments or data, 130 interrupted"""
 
 def _parser():
     p = OneLineParser('infsa_data', 'Check a copy of ImageNet, or write it in another form.',
@@ -313,7 +322,7 @@ def _parser():
                    help='with write: images of a table or shard; default 5000')
     return p
 
-# %% ../../nbs/4_data/47_data_command.ipynb #9380b154
+# %% ../../nbs/4_data/47_data_command.ipynb #31e0525b
 _OF = dict(verify=('json', 'allow', 'max_pixels'), write=('kind', 'out', 'per_file'))
 
 def _check_use(args):
@@ -338,6 +347,7 @@ def _verify(path, json, allow, max_pixels, progress):
     print(found)
     return int(any(n for k, n in found.counts.items() if k not in allow))
 
+# %% ../../nbs/4_data/47_data_command.ipynb #ac4a7cc8
 def main(argv:list|None=None # Arguments; the command line's if None
         )->int: # Exit code
     "The command `infsa_data`."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Member', 'Items', 'as_items', 'view_image', 'read_image', 'mean_bytes', 'try_read', 'map_files']
 
-# %% ../../nbs/4_data/40a_files.ipynb #568d70e6
+# %% ../../nbs/4_data/40a_files.ipynb #aad6df66
 import os, struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from ..command import show_progress
 from .pixels import _named, _source, read_pixels
 
-# %% ../../nbs/4_data/40a_files.ipynb #ebb259ab
+# %% ../../nbs/4_data/40a_files.ipynb #3c41a8f6
 class Member(NamedTuple):
     "A file within an archive that is not compressed."
     archive:str # The archive
@@ -46,9 +46,9 @@ class Member(NamedTuple):
         if len(data) < self.size: raise ValueError(f'{self.archive} ends within {self.path}')
         return BytesIO(data)
 
-# %% ../../nbs/4_data/40a_files.ipynb #f296a835
+# %% ../../nbs/4_data/40a_files.ipynb #0f7d087b
 class Items(Sequence):
-    "Pairs (file, label); files are kept as text, or as pieces of archives, and text becomes a `Path`."
+    "Pairs (file, label); files are kept as text, which becomes a `Path`, or as pieces of archives."
     def __init__(self, files:list, # str, or objects with `open()`
                  labels:list, # As many whole numbers
                 ):
@@ -78,7 +78,7 @@ def as_items(pairs # Of a file and its label
     pairs = [(os.fspath(f) if isinstance(f, os.PathLike) else f, y) for f, y in pairs]
     return Items([f for f, _ in pairs], [y for _, y in pairs])
 
-# %% ../../nbs/4_data/40a_files.ipynb #1bf7c63d
+# %% ../../nbs/4_data/40a_files.ipynb #8ae5b7e7
 def _plain_jpeg(data):
     "Whether `data` is a JPEG of 8 bits, grey or in three colours, not above Pillow's limit."
     at = 2
@@ -102,6 +102,7 @@ def _fast(file):
     try: return decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), mode=ImageReadMode.RGB)
     except RuntimeError: return None  # Pillow reads it, or says what is wrong
 
+# %% ../../nbs/4_data/40a_files.ipynb #043c7bd4
 def view_image(file # A file, or an object with `open()`
               )->Tensor: # (3, H, W) uint8 whose colours lie side by side in memory
     """Decodes a file to RGB without the copy to planes; a `ValueError` names a file that cannot be
@@ -114,7 +115,7 @@ def read_image(file # A file, or an object with `open()`
     "Decodes a file to RGB, as `read_pixels` does; a `ValueError` names a file that cannot be read."
     return view_image(file).contiguous()
 
-# %% ../../nbs/4_data/40a_files.ipynb #8b2ab55e
+# %% ../../nbs/4_data/40a_files.ipynb #383e4561
 def mean_bytes(files:Sequence, # Image files
               )->float: # Bytes of a decoded image; 0 when no header can be read
     "Decoded size of an image, judged by the headers of 32 files spread evenly."

@@ -66,6 +66,7 @@ def _left_words(left_out):
 def _subdirs(folder):
     return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
 
+# %% ../../nbs/4_data/42_folders.ipynb #38526024
 def _by_folder(folder, vocab, left_out):
     "The images in the class folders of `folder`, of which some may be missing."
     held = set(_subdirs(folder))
@@ -99,6 +100,7 @@ def _annotations(file):
 def _of_box(xml):
     return next((b[0] for b in read_boxes(xml)['boxes']), None) if xml.is_file() else None
 
+# %% ../../nbs/4_data/42_folders.ipynb #bb89fbc0
 def _label_source(val, tables, notes):
     "A function from a file name to a wnid or None, for the flat folder `val`."
     if (tiny := val.parent/'val_annotations.txt').is_file(): return _annotations(tiny).get
@@ -110,7 +112,9 @@ def _label_source(val, tables, notes):
 def _flat_val(val, vocab, tables, notes, left_out):
     "The images of a flat folder with the labels of whatever source there is."
     files, labels, index = _images(val, left_out, nested=False), [], {}
-    if files: index, wnid_of = {w: y for y, w in enumerate(vocab)}, _label_source(val, tables, notes)
+    if files:
+        index = {w: y for y, w in enumerate(vocab)}
+        wnid_of = _label_source(val, tables, notes)
     for f in files:
         if (wnid := wnid_of(os.path.basename(f))) is None:
             raise ValueError(f'{f}: no label for this val image; looked in LOC_val_solution.csv or '
@@ -140,7 +144,7 @@ def _find_root(path):
         if (found[1]/'val_annotations.txt').is_file(): kind = 'tiny'
         return kind, p, *found
 
-# %% ../../nbs/4_data/42_folders.ipynb #f00310f4
+# %% ../../nbs/4_data/42_folders.ipynb #2450dee7
 def _named_by(folder, suffix):
     "(training files, validation files) of archives in `folder`, by what their names say."
     names = sorted(p for p in folder.glob(f'*{suffix}') if p.name[0] != '.')
@@ -191,9 +195,9 @@ def _train_parts(folders, left_out):
     found = [_images(place[w]/w, left_out) for w in vocab]
     return vocab, Items([f for o in found for f in o], [y for y, o in enumerate(found) for _ in o])
 
-# %% ../../nbs/4_data/42_folders.ipynb #48a0af3f
+# %% ../../nbs/4_data/42_folders.ipynb #28ed7704
 def _read_names(tables, vocab):
-    "{wnid: name} of the tables of names beside ImageNet and Tiny-ImageNet, as far as there are any."
+    "{wnid: name} of the table beside ImageNet or Tiny-ImageNet, empty without one."
     for file in (tables/'LOC_synset_mapping.txt', tables/'words.txt'):
         if not file.is_file(): continue
         lines = file.read_text(encoding='utf-8', errors='replace').splitlines()
@@ -209,7 +213,8 @@ def _read_folders(kind, root, trains, val, left_out):
     notes, tables = base/'Annotations'/'CLS-LOC', base.parent if kind == 'kaggle' else base
     if kind == 'tiny': valid = _flat_val(val/'images', vocab, tables, notes, left_out)
     else:
-        valid = _by_folder(val, vocab, left_out) + _flat_val(val, vocab, tables, notes/'val', left_out)
+        valid = (_by_folder(val, vocab, left_out)
+                 + _flat_val(val, vocab, tables, notes/'val', left_out))
     _check_filled(val, 'val', valid, left_out, vocab)
     return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None,
                   _read_names(tables, vocab), left_out)

@@ -56,7 +56,8 @@ def _named(file):
 
 def _source(file):
     "What `Image.open` takes: a piece of an archive opens itself."
-    return file if isinstance(file, (str, os.PathLike)) or not hasattr(file, 'open') else file.open()
+    path = isinstance(file, (str, os.PathLike))
+    return file if path or not hasattr(file, 'open') else file.open()
 
 def read_pixels(file # Image file, or an object whose `open()` gives its bytes
                )->np.ndarray: # (H, W, 3) uint8

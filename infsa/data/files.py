@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Member', 'Items', 'as_items', 'view_image', 'read_image', 'mean_bytes', 'try_read', 'map_files']
 
-# %% ../../nbs/4_data/40a_files.ipynb #aad6df66
+# %% ../../nbs/4_data/40a_files.ipynb #264af03c
 import os, struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torchvision # registers its decoder
 from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from ..command import show_progress
 from .pixels import _named, _source, read_pixels
 
-# %% ../../nbs/4_data/40a_files.ipynb #3c41a8f6
+# %% ../../nbs/4_data/40a_files.ipynb #effd2981
 class Member(NamedTuple):
     "A file within an archive that is not compressed."
     archive:str # The archive
@@ -46,7 +46,7 @@ class Member(NamedTuple):
         if len(data) < self.size: raise ValueError(f'{self.archive} ends within {self.path}')
         return BytesIO(data)
 
-# %% ../../nbs/4_data/40a_files.ipynb #0f7d087b
+# %% ../../nbs/4_data/40a_files.ipynb #539092c2
 class Items(Sequence):
     "Pairs (file, label); files are kept as text, which becomes a `Path`, or as pieces of archives."
     def __init__(self, files:list, # str, or objects with `open()`
@@ -78,7 +78,10 @@ def as_items(pairs # Of a file and its label
     pairs = [(os.fspath(f) if isinstance(f, os.PathLike) else f, y) for f, y in pairs]
     return Items([f for f, _ in pairs], [y for _, y in pairs])
 
-# %% ../../nbs/4_data/40a_files.ipynb #8ae5b7e7
+# %% ../../nbs/4_data/40a_files.ipynb #d6864bcc
+_decode = getattr(torch.ops.image, 'decode_jpeg', None)  # as torchvision.io calls it, with a warning
+_RGB = 3  # `ImageReadMode.RGB` of torchvision
+
 def _plain_jpeg(data):
     "Whether `data` is a JPEG of 8 bits, grey or in three colours, not above Pillow's limit."
     at = 2
@@ -98,11 +101,11 @@ def _fast(file):
     with open(file, 'rb') if source is file else source as f:
         if (start := f.read(2)) != b'\xff\xd8': return None
         data = bytearray(start + f.read())
-    if not _plain_jpeg(data): return None
-    try: return decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), mode=ImageReadMode.RGB)
+    if _decode is None or not _plain_jpeg(data): return None
+    try: return _decode(torch.frombuffer(data, dtype=torch.uint8), _RGB, False)
     except RuntimeError: return None  # Pillow reads it, or says what is wrong
 
-# %% ../../nbs/4_data/40a_files.ipynb #043c7bd4
+# %% ../../nbs/4_data/40a_files.ipynb #97cd0fb3
 def view_image(file # A file, or an object with `open()`
               )->Tensor: # (3, H, W) uint8 whose colours lie side by side in memory
     """Decodes a file to RGB without the copy to planes; a `ValueError` names a file that cannot be
@@ -115,7 +118,7 @@ def read_image(file # A file, or an object with `open()`
     "Decodes a file to RGB, as `read_pixels` does; a `ValueError` names a file that cannot be read."
     return view_image(file).contiguous()
 
-# %% ../../nbs/4_data/40a_files.ipynb #383e4561
+# %% ../../nbs/4_data/40a_files.ipynb #a3f1d9dc
 def mean_bytes(files:Sequence, # Image files
               )->float: # Bytes of a decoded image; 0 when no header can be read
     "Decoded size of an image, judged by the headers of 32 files spread evenly."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRAIN_TAR', 'VAL_TAR', 'tar_members', 'Kit', 'read_kit', 'Found', 'read_tars', 'Row', 'read_tables', 'read_shards']
 
-# %% ../../nbs/4_data/41a_archives.ipynb #bc1d1b90
+# %% ../../nbs/4_data/41a_archives.ipynb #a2500b46
 import json, re, tarfile
 from collections import Counter
 from functools import lru_cache
@@ -18,7 +18,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from .files import Items, Member
 
-# %% ../../nbs/4_data/41a_archives.ipynb #e179212e
+# %% ../../nbs/4_data/41a_archives.ipynb #fa94e111
 def tar_members(archive, # A tar file
                 within:Member=None, # A tar in it; None: the archive itself
                ): # Yields a `Member` for each file, in their order
@@ -44,7 +44,7 @@ def _pictures(members, left_out):
         if m.name.lower().endswith(IMG_EXTENSIONS): yield m
         else: left_out[m.suffix.lower() or 'without suffix'] += 1
 
-# %% ../../nbs/4_data/41a_archives.ipynb #2effcb41
+# %% ../../nbs/4_data/41a_archives.ipynb #63bf0a2a
 _KIT = 'ILSVRC2012_devkit_t12'
 _TRUTH, _META = 'ILSVRC2012_validation_ground_truth.txt', 'meta.mat'
 
@@ -64,7 +64,7 @@ def _kit_files(folder):
     if len(found) < 2: raise ValueError(f'{packed}: holds not both of {_TRUTH} and {_META}')
     return found
 
-# %% ../../nbs/4_data/41a_archives.ipynb #7d4f6338
+# %% ../../nbs/4_data/41a_archives.ipynb #560e82c1
 class Kit(NamedTuple):
     "The development kit of ILSVRC 2012."
     wnids:list # wnid of each validation image, by its number
@@ -92,7 +92,7 @@ def read_kit(folder # What holds the development kit, unpacked or as tar.gz
         raise ValueError(f'{folder}: {_META} and {_TRUTH} of the development kit do not go '
                          f'together: {e!r}') from e
 
-# %% ../../nbs/4_data/41a_archives.ipynb #2f26c05b
+# %% ../../nbs/4_data/41a_archives.ipynb #a109b9e3
 class Found(NamedTuple):
     "What an archive holds."
     vocab:list # Classes in the order of their labels
@@ -123,7 +123,7 @@ def read_tars(folder:Path, # Holds both tars and the development kit
     return Found(vocab, Items(files, labels), Items(val, [index[kit.wnid(m.name)] for m in val]),
                  {w: kit.names[w] for w in vocab if w in kit.names})
 
-# %% ../../nbs/4_data/41a_archives.ipynb #84fc75c5
+# %% ../../nbs/4_data/41a_archives.ipynb #bf09d384
 _WNID = re.compile(r'(?<![a-z0-9])n\d{8}(?!\d)')
 
 def _wnids(items, n):
@@ -148,7 +148,7 @@ def _named(train, valid, given):
     if beyond: raise ValueError(f'{beyond}: a class of val that is not in train, of {n} classes')
     return Found(vocab, train, valid, dict(zip(vocab, given)) if given else {})
 
-# %% ../../nbs/4_data/41a_archives.ipynb #ad7a1c8c
+# %% ../../nbs/4_data/41a_archives.ipynb #216dc611
 def _parquet():
     try: import pyarrow.parquet as pq
     except ImportError as e:
@@ -168,14 +168,15 @@ class Row(NamedTuple):
     path:str # Name of the image
     group:int # Group of rows
     row:int # Row in its group
-    name, stem, suffix, __str__ = Member.name, Member.stem, Member.suffix, Member.__str__
+    name, stem, suffix = Member.name, Member.stem, Member.suffix
+    __str__ = __fspath__ = Member.__str__
     def open(self): # A binary file at its start
         "Its bytes; a `ValueError` if the table has none there."
         data = _group(self.archive, self.group)[self.row].as_py()
         if data is None: raise ValueError(f'{self}: no bytes in the table')
         return BytesIO(data)
 
-# %% ../../nbs/4_data/41a_archives.ipynb #3c77264d
+# %% ../../nbs/4_data/41a_archives.ipynb #9f97783c
 def _table(file):
     "(rows, labels, names of the classes or None) of a parquet table."
     try:
@@ -204,7 +205,7 @@ def read_tables(train:list, # Parquet files
     parts, val = [_table(f) for f in train], [_table(f) for f in valid]
     return _named(_joined(parts), _joined(val), next((p[2] for p in parts if p[2]), None))
 
-# %% ../../nbs/4_data/41a_archives.ipynb #7ffa0bb8
+# %% ../../nbs/4_data/41a_archives.ipynb #4edef72c
 def _shard(file, left_out):
     "(members, labels) of a shard; images and numbers go together by their name up to the dot."
     images, labels = {}, {}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Member', 'Items', 'as_items', 'view_image', 'read_image', 'mean_bytes', 'try_read', 'map_files']
 
-# %% ../../nbs/4_data/40a_files.ipynb #264af03c
+# %% ../../nbs/4_data/40a_files.ipynb #d8537581
 import os, struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from torch import Tensor
 from ..command import show_progress
 from .pixels import _named, _source, read_pixels
 
-# %% ../../nbs/4_data/40a_files.ipynb #effd2981
+# %% ../../nbs/4_data/40a_files.ipynb #5718a210
 class Member(NamedTuple):
     "A file within an archive that is not compressed."
     archive:str # The archive
@@ -37,6 +37,7 @@ class Member(NamedTuple):
     @property
     def suffix(self): return os.path.splitext(self.name)[1]
     def __str__(self): return f'{self.archive}/{self.path}'
+    __fspath__ = __str__  # where it would be if the archive were a folder: for names, not to open
 
     def open(self): # A binary file at its start
         "Its bytes; a `ValueError` if the archive ends before they do."
@@ -46,7 +47,7 @@ class Member(NamedTuple):
         if len(data) < self.size: raise ValueError(f'{self.archive} ends within {self.path}')
         return BytesIO(data)
 
-# %% ../../nbs/4_data/40a_files.ipynb #539092c2
+# %% ../../nbs/4_data/40a_files.ipynb #57634eff
 class Items(Sequence):
     "Pairs (file, label); files are kept as text, which becomes a `Path`, or as pieces of archives."
     def __init__(self, files:list, # str, or objects with `open()`
@@ -75,11 +76,11 @@ def _same(a, b): return tuple(a) == tuple(b)
 def as_items(pairs # Of a file and its label
             )->Items:
     "Items of any pairs, such as a part of a list that was filtered."
-    pairs = [(os.fspath(f) if isinstance(f, os.PathLike) else f, y) for f, y in pairs]
+    pairs = [(str(f) if isinstance(f, Path) else f, y) for f, y in pairs]
     return Items([f for f, _ in pairs], [y for _, y in pairs])
 
-# %% ../../nbs/4_data/40a_files.ipynb #d6864bcc
-_decode = getattr(torch.ops.image, 'decode_jpeg', None)  # as torchvision.io calls it, with a warning
+# %% ../../nbs/4_data/40a_files.ipynb #8de3250f
+_decode = getattr(torch.ops.image, 'decode_jpeg', None)  # torchvision.io warns
 _RGB = 3  # `ImageReadMode.RGB` of torchvision
 
 def _plain_jpeg(data):
@@ -105,7 +106,7 @@ def _fast(file):
     try: return _decode(torch.frombuffer(data, dtype=torch.uint8), _RGB, False)
     except RuntimeError: return None  # Pillow reads it, or says what is wrong
 
-# %% ../../nbs/4_data/40a_files.ipynb #97cd0fb3
+# %% ../../nbs/4_data/40a_files.ipynb #60b0419b
 def view_image(file # A file, or an object with `open()`
               )->Tensor: # (3, H, W) uint8 whose colours lie side by side in memory
     """Decodes a file to RGB without the copy to planes; a `ValueError` names a file that cannot be
@@ -118,7 +119,7 @@ def read_image(file # A file, or an object with `open()`
     "Decodes a file to RGB, as `read_pixels` does; a `ValueError` names a file that cannot be read."
     return view_image(file).contiguous()
 
-# %% ../../nbs/4_data/40a_files.ipynb #a3f1d9dc
+# %% ../../nbs/4_data/40a_files.ipynb #dd860ab3
 def mean_bytes(files:Sequence, # Image files
               )->float: # Bytes of a decoded image; 0 when no header can be read
     "Decoded size of an image, judged by the headers of 32 files spread evenly."

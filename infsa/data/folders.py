@@ -66,7 +66,7 @@ def _left_words(left_out):
 def _subdirs(folder):
     return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
 
-# %% ../../nbs/4_data/42_folders.ipynb #38526024
+# %% ../../nbs/4_data/42_folders.ipynb #e03903d5
 def _by_folder(folder, vocab, left_out):
     "The images in the class folders of `folder`, of which some may be missing."
     held = set(_subdirs(folder))
@@ -100,7 +100,7 @@ def _annotations(file):
 def _of_box(xml):
     return next((b[0] for b in read_boxes(xml)['boxes']), None) if xml.is_file() else None
 
-# %% ../../nbs/4_data/42_folders.ipynb #bb89fbc0
+# %% ../../nbs/4_data/42_folders.ipynb #ea2f9458
 def _label_source(val, tables, notes):
     "A function from a file name to a wnid or None, for the flat folder `val`."
     if (tiny := val.parent/'val_annotations.txt').is_file(): return _annotations(tiny).get
@@ -144,7 +144,7 @@ def _find_root(path):
         if (found[1]/'val_annotations.txt').is_file(): kind = 'tiny'
         return kind, p, *found
 
-# %% ../../nbs/4_data/42_folders.ipynb #2450dee7
+# %% ../../nbs/4_data/42_folders.ipynb #4c99047f
 def _named_by(folder, suffix):
     "(training files, validation files) of archives in `folder`, by what their names say."
     names = sorted(p for p in folder.glob(f'*{suffix}') if p.name[0] != '.')
@@ -167,17 +167,18 @@ def _nothing(path):
             f'train and val; it holds {held}')
 
 # %% ../../nbs/4_data/42_folders.ipynb #951ca506
-def _check_filled(place, split, items, left_out, vocab):
+def _check_filled(places, split, items, left_out, vocab):
     "Raises for a split without images, and for a class of train without any; warns of one in val."
     if len(items) == 0:
         what = 'no class folder with images' if split == 'train' else 'no image'
-        raise FileNotFoundError(f'{place}: {what}; {_left_words(left_out)}')
+        raise FileNotFoundError(f'{places[0]}: {what}; {_left_words(left_out)}')
     empty = sorted(set(range(len(vocab))) - set(items.labels))
     if empty and split == 'val':
-        warnings.warn(f'{place}: no image of {len(empty)} of the {len(vocab)} classes of train, '
+        warnings.warn(f'{places[0]}: no image of {len(empty)} of the {len(vocab)} classes of train, '
                       f'the first is {vocab[empty[0]]}')
     elif empty:
-        folder, others = place/vocab[empty[0]], Counter()
+        folders, others = [p/vocab[empty[0]] for p in places], Counter()
+        folder = next((f for f in folders if f.is_dir()), folders[0])
         _images(folder, others)
         raise FileNotFoundError(f'{folder}: no image in this class folder ({len(empty)} such); '
                                 + _left_words(others))
@@ -195,7 +196,7 @@ def _train_parts(folders, left_out):
     found = [_images(place[w]/w, left_out) for w in vocab]
     return vocab, Items([f for o in found for f in o], [y for y, o in enumerate(found) for _ in o])
 
-# %% ../../nbs/4_data/42_folders.ipynb #28ed7704
+# %% ../../nbs/4_data/42_folders.ipynb #230229b7
 def _read_names(tables, vocab):
     "{wnid: name} of the table beside ImageNet or Tiny-ImageNet, empty without one."
     for file in (tables/'LOC_synset_mapping.txt', tables/'words.txt'):
@@ -208,14 +209,14 @@ def _read_names(tables, vocab):
 def _read_folders(kind, root, trains, val, left_out):
     "The `Layout` of unpacked folders."
     vocab, train = _train_parts(trains, left_out)
-    _check_filled(trains[0], 'train', train, left_out, vocab)
+    _check_filled(trains, 'train', train, left_out, vocab)
     base = root.parents[1] if kind == 'kaggle' else root
     notes, tables = base/'Annotations'/'CLS-LOC', base.parent if kind == 'kaggle' else base
     if kind == 'tiny': valid = _flat_val(val/'images', vocab, tables, notes, left_out)
     else:
         valid = (_by_folder(val, vocab, left_out)
                  + _flat_val(val, vocab, tables, notes/'val', left_out))
-    _check_filled(val, 'val', valid, left_out, vocab)
+    _check_filled([val], 'val', valid, left_out, vocab)
     return Layout(kind, root, vocab, train, valid, notes if notes.is_dir() else None,
                   _read_names(tables, vocab), left_out)
 
@@ -230,7 +231,7 @@ def find_layout(path, # Folder of a data set
     elif found := _packed(path, left_out):
         kind, (vocab, train, valid, names) = found
         for split, items in (('train', train), ('val', valid)):
-            _check_filled(path, split, items, left_out, vocab)
+            _check_filled([path], split, items, left_out, vocab)
         lay = Layout(kind, path, vocab, train, valid, None, names or _read_names(path, vocab),
                      left_out)
     else: raise FileNotFoundError(_nothing(path))

@@ -56,8 +56,7 @@ def _named(file):
 
 def _source(file):
     "What `Image.open` takes: a piece of an archive opens itself."
-    path = isinstance(file, (str, os.PathLike))
-    return file if path or not hasattr(file, 'open') else file.open()
+    return file if isinstance(file, Path) or not hasattr(file, 'open') else file.open()
 
 def read_pixels(file # Image file, or an object whose `open()` gives its bytes
                )->np.ndarray: # (H, W, 3) uint8

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FINDINGS', 'FORMATS', 'DataCheck', 'check_data', 'write_data', 'main']
 
-# %% ../../nbs/4_data/47_data_command.ipynb #44dc4cb7
+# %% ../../nbs/4_data/47_data_command.ipynb #c3fda091
 import hashlib, json, os, re, shutil, sys, tarfile, tempfile, warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from .files import map_files, read_image
 from .folders import Layout, find_layout
 from .pixels import _source
 
-# %% ../../nbs/4_data/47_data_command.ipynb #101a3ea2
+# %% ../../nbs/4_data/47_data_command.ipynb #b9a74c80
 _KINDS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG', '.ppm': 'PPM', '.pgm': 'PPM',
           '.bmp': 'BMP', '.tif': 'TIFF', '.tiff': 'TIFF', '.webp': 'WEBP'}
 
@@ -47,14 +47,14 @@ def _look(file, max_pixels):
     except Image.DecompressionBombError as e: return digest, [('oversized', str(e).split(',')[0])]
     except Exception: kind, pixels = None, 0  # reading it says why
     if kind == 'MPO': kind = 'JPEG'  # several pictures of a camera
-    if kind and kind != _KINDS[_suffix(file)]: found.append(('disguised', f'holds {kind}'))
+    if kind and kind != _KINDS.get(_suffix(file), kind): found.append(('disguised', f'holds {kind}'))
     if pixels > max_pixels: return digest, found + [('oversized', f'{pixels} pixels')]
     try: read_image(file)
     except (OSError, ValueError) as e:
         found.append(('unreadable', str(e).removeprefix(f'{file}: ')))
     return digest, found
 
-# %% ../../nbs/4_data/47_data_command.ipynb #48b4595f
+# %% ../../nbs/4_data/47_data_command.ipynb #65f2e487
 FINDINGS = 'missing', 'unreadable', 'duplicate', 'oversized', 'disguised', 'left out', 'no val'
 
 @dataclass
@@ -77,7 +77,7 @@ class DataCheck:
         n = self.counts
         return f'{self.layout}\n' + '\n'.join(f'{k:10} {n[k]:9,}' for k in FINDINGS)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #680f91cd
+# %% ../../nbs/4_data/47_data_command.ipynb #cabfae0c
 def check_data(path, # Folder of a data set, or its `Layout`
                max_pixels:int=89_478_485, # An image with more is oversized; Pillow's own limit
                progress:bool=True, # Show a bar
@@ -101,7 +101,7 @@ def check_data(path, # Folder of a data set, or its `Layout`
     rows += [('no val', lay.vocab[y], 'class without validation images') for y in lacking]
     return DataCheck(lay, pd.DataFrame(rows, columns=['finding', 'file', 'detail']))
 
-# %% ../../nbs/4_data/47_data_command.ipynb #80c2ad3d
+# %% ../../nbs/4_data/47_data_command.ipynb #171101f0
 def _stem(name): return os.path.splitext(name)[0]
 
 def _distinct(names, stem):
@@ -109,7 +109,12 @@ def _distinct(names, stem):
     if len({_stem(n) for n in names}) == len(names): return names
     return [f'{stem}_{i:08}{_suffix(n)}' for i, n in enumerate(names, 1)]
 
-def _name(file): return os.path.basename(str(file))
+def _name(file):
+    "Its name; one without a suffix of images, as in some tables, gets that of its content."
+    name = os.path.basename(str(file)).lstrip('.')
+    if _suffix(name) in _KINDS: return name
+    with Image.open(_source(file)) as im: kind = im.format
+    return name + next((s for s, k in _KINDS.items() if k == kind), '.jpg')
 
 def _flat(items): return _distinct([_name(f) for f in items.files], 'val')
 
@@ -127,11 +132,21 @@ def _with_wnid(file, wnid):
     known = _WNID.findall(stem)[-1:] == [wnid] or not _WNID.fullmatch(wnid)
     return (stem if known else f'{stem}_{wnid}') + suffix
 
+def _check_classes(kind, vocab):
+    "Raises for a class that the form `kind` cannot name."
+    for w in vocab:
+        if kind == 'shards' and not _WNID.fullmatch(w):
+            raise ValueError(f'class {w!r}: shards keep classes that are wnids; write parquet')
+        if kind == 'kaggle' and len(w.split()) != 1:
+            raise ValueError(f'class {w!r}: the table of kaggle needs names without spaces')
+        if kind != 'parquet' and (w[:1] in ('', '.') or '/' in w or os.sep in w):
+            raise ValueError(f'class {w!r} cannot be the name of a folder; write parquet')
+
 def _put(file, data):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #f5ab61a8
+# %% ../../nbs/4_data/47_data_command.ipynb #7800e948
 def _write_names(out, lay, file='LOC_synset_mapping.txt', gap=' '):
     lines = [f'{w}{gap}{lay.names[w]}\n' for w in lay.vocab if w in lay.names]
     if lines: _put(out/file, ''.join(lines).encode())
@@ -158,7 +173,7 @@ def _write_parts(lay, out, bar, **_):
             _put(out/folder(w)/w/n, _bytes_of(f))
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #a628664a
+# %% ../../nbs/4_data/47_data_command.ipynb #176002e4
 def _write_tiny(lay, out, bar, **_):
     "The folders and tables of Tiny-ImageNet."
     for w, n, f in bar(_in_classes(lay, lay.train), len(lay.train)):
@@ -185,7 +200,7 @@ def _write_kaggle(lay, out, bar, **_):
     _put(out/'LOC_val_solution.csv', ''.join(rows).encode())
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #bee47ab8
+# %% ../../nbs/4_data/47_data_command.ipynb #1e4f9e8f
 def _add(tar, name, data):
     info = tarfile.TarInfo(name)
     info.size = len(data)
@@ -206,7 +221,7 @@ def _kit_bytes(lay, labels):
     scipy.io.savemat(out := BytesIO(), dict(synsets=np.array(rows, dtype=fields)))
     return {_META: out.getvalue(), _TRUTH: ''.join(f'{y + 1}\n' for y in labels).encode()}
 
-# %% ../../nbs/4_data/47_data_command.ipynb #fac1649f
+# %% ../../nbs/4_data/47_data_command.ipynb #c06c17ac
 def _write_tars(lay, out, bar, **_):
     "The original archives and a development kit."
     out.mkdir(parents=True, exist_ok=True)
@@ -226,7 +241,7 @@ def _write_tars(lay, out, bar, **_):
         for n, data in _kit_bytes(lay, [y for *_, y in val]).items():
             _add(tar, f'{_KIT}/data/{n}', data)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #d2083fcf
+# %% ../../nbs/4_data/47_data_command.ipynb #0d81fe18
 def _blocks(items, size): return [items[i:i+size] for i in range(0, len(items), size)]
 
 def _write_parquet(lay, out, bar, per_file):
@@ -249,11 +264,9 @@ def _write_parquet(lay, out, bar, per_file):
                     both = [pa.array(image, kind), pa.array(group.labels)]
                     table.write_table(pa.table(both, schema))
 
-# %% ../../nbs/4_data/47_data_command.ipynb #4823c2b1
+# %% ../../nbs/4_data/47_data_command.ipynb #0a46bc98
 def _write_shards(lay, out, bar, per_file):
     "webdataset shards."
-    odd = next((w for w in lay.vocab if not _WNID.fullmatch(w)), None)
-    if odd: raise ValueError(f'class {odd!r}: shards keep classes that are wnids; write parquet')
     for split, items in (('train', lay.train), ('validation', lay.valid)):
         blocks = _blocks(items, per_file)
         for i, block in enumerate(bar(blocks, len(blocks))):
@@ -267,7 +280,7 @@ def _write_shards(lay, out, bar, per_file):
                     _add(tar, f'{key}.cls', str(y).encode())
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #5df43412
+# %% ../../nbs/4_data/47_data_command.ipynb #4e7e6de7
 _WRITERS = dict(folders=_write_folders, kaggle=_write_kaggle, tiny=_write_tiny, parts=_write_parts,
                 tars=_write_tars, parquet=_write_parquet, shards=_write_shards)
 FORMATS = tuple(_WRITERS)
@@ -286,15 +299,19 @@ def write_data(path, # Folder of a data set, or its `Layout`
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise FileExistsError(f'out: {out} exists and is not an empty folder')
     lay = path if isinstance(path, Layout) else find_layout(path)
+    _check_classes(kind, lay.vocab)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f'.{os.getpid()}-{out.name}')
     try:
         _WRITERS[kind](lay, part, lambda it, n: show_progress(it, n, progress), per_file=per_file)
         part.replace(out)
     finally: shutil.rmtree(part, ignore_errors=True)
-    return find_layout(out)
+    made = find_layout(out)
+    if (n := len(made.train + made.valid)) != len(lay.train + lay.valid):
+        raise ValueError(f'{out}: {n} images of {len(lay.train + lay.valid)} arrived')
+    return made
 
-# %% ../../nbs/4_data/47_data_command.ipynb #65759730
+# %% ../../nbs/4_data/47_data_command.ipynb #018ef37c
 _EXAMPLES = """examples:
   infsa_data verify ~/imagenet --json imagenet.json
       reads every image; says what is missing, unreadable, twice there or not what its suffix says
@@ -322,7 +339,7 @@ def _parser():
                    help='with write: images of a table or shard; default 5000')
     return p
 
-# %% ../../nbs/4_data/47_data_command.ipynb #31e0525b
+# %% ../../nbs/4_data/47_data_command.ipynb #7878b84b
 _OF = dict(verify=('json', 'allow', 'max_pixels'), write=('kind', 'out', 'per_file'))
 
 def _check_use(args):
@@ -347,7 +364,7 @@ def _verify(path, json, allow, max_pixels, progress):
     print(found)
     return int(any(n for k, n in found.counts.items() if k not in allow))
 
-# %% ../../nbs/4_data/47_data_command.ipynb #ac4a7cc8
+# %% ../../nbs/4_data/47_data_command.ipynb #2b5b4c0b
 def main(argv:list|None=None # Arguments; the command line's if None
         )->int: # Exit code
     "The command `infsa_data`."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FINDINGS', 'FORMATS', 'DataCheck', 'check_data', 'write_data', 'main']
 
-# %% ../../nbs/4_data/47_data_command.ipynb #c3fda091
+# %% ../../nbs/4_data/47_data_command.ipynb #2cff44a5
 import hashlib, json, os, re, shutil, sys, tarfile, tempfile, warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from .files import map_files, read_image
 from .folders import Layout, find_layout
 from .pixels import _source
 
-# %% ../../nbs/4_data/47_data_command.ipynb #b9a74c80
+# %% ../../nbs/4_data/47_data_command.ipynb #5f401184
 _KINDS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG', '.ppm': 'PPM', '.pgm': 'PPM',
           '.bmp': 'BMP', '.tif': 'TIFF', '.tiff': 'TIFF', '.webp': 'WEBP'}
 
@@ -47,14 +47,15 @@ def _look(file, max_pixels):
     except Image.DecompressionBombError as e: return digest, [('oversized', str(e).split(',')[0])]
     except Exception: kind, pixels = None, 0  # reading it says why
     if kind == 'MPO': kind = 'JPEG'  # several pictures of a camera
-    if kind and kind != _KINDS.get(_suffix(file), kind): found.append(('disguised', f'holds {kind}'))
+    if kind and kind != _KINDS.get(_suffix(file), kind):
+        found.append(('disguised', f'holds {kind}'))
     if pixels > max_pixels: return digest, found + [('oversized', f'{pixels} pixels')]
     try: read_image(file)
     except (OSError, ValueError) as e:
         found.append(('unreadable', str(e).removeprefix(f'{file}: ')))
     return digest, found
 
-# %% ../../nbs/4_data/47_data_command.ipynb #65f2e487
+# %% ../../nbs/4_data/47_data_command.ipynb #e291e6d9
 FINDINGS = 'missing', 'unreadable', 'duplicate', 'oversized', 'disguised', 'left out', 'no val'
 
 @dataclass
@@ -77,7 +78,7 @@ class DataCheck:
         n = self.counts
         return f'{self.layout}\n' + '\n'.join(f'{k:10} {n[k]:9,}' for k in FINDINGS)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #cabfae0c
+# %% ../../nbs/4_data/47_data_command.ipynb #f0c98991
 def check_data(path, # Folder of a data set, or its `Layout`
                max_pixels:int=89_478_485, # An image with more is oversized; Pillow's own limit
                progress:bool=True, # Show a bar
@@ -101,7 +102,7 @@ def check_data(path, # Folder of a data set, or its `Layout`
     rows += [('no val', lay.vocab[y], 'class without validation images') for y in lacking]
     return DataCheck(lay, pd.DataFrame(rows, columns=['finding', 'file', 'detail']))
 
-# %% ../../nbs/4_data/47_data_command.ipynb #171101f0
+# %% ../../nbs/4_data/47_data_command.ipynb #f98752f8
 def _stem(name): return os.path.splitext(name)[0]
 
 def _distinct(names, stem):
@@ -132,6 +133,7 @@ def _with_wnid(file, wnid):
     known = _WNID.findall(stem)[-1:] == [wnid] or not _WNID.fullmatch(wnid)
     return (stem if known else f'{stem}_{wnid}') + suffix
 
+# %% ../../nbs/4_data/47_data_command.ipynb #0ea8eddf
 def _check_classes(kind, vocab):
     "Raises for a class that the form `kind` cannot name."
     for w in vocab:
@@ -146,7 +148,7 @@ def _put(file, data):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #7800e948
+# %% ../../nbs/4_data/47_data_command.ipynb #935fc434
 def _write_names(out, lay, file='LOC_synset_mapping.txt', gap=' '):
     lines = [f'{w}{gap}{lay.names[w]}\n' for w in lay.vocab if w in lay.names]
     if lines: _put(out/file, ''.join(lines).encode())
@@ -171,9 +173,9 @@ def _write_parts(lay, out, bar, **_):
     for items, folder in ((lay.train, part.get), (lay.valid, lambda w: 'val.X')):
         for w, n, f in bar(_in_classes(lay, items), len(items)):
             _put(out/folder(w)/w/n, _bytes_of(f))
-    _write_names(out, lay)
+    if lay.names: _put(out/'Labels.json', json.dumps(lay.names, indent=1).encode())
 
-# %% ../../nbs/4_data/47_data_command.ipynb #176002e4
+# %% ../../nbs/4_data/47_data_command.ipynb #467a6932
 def _write_tiny(lay, out, bar, **_):
     "The folders and tables of Tiny-ImageNet."
     for w, n, f in bar(_in_classes(lay, lay.train), len(lay.train)):
@@ -200,7 +202,7 @@ def _write_kaggle(lay, out, bar, **_):
     _put(out/'LOC_val_solution.csv', ''.join(rows).encode())
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #1e4f9e8f
+# %% ../../nbs/4_data/47_data_command.ipynb #3e4b6c1a
 def _add(tar, name, data):
     info = tarfile.TarInfo(name)
     info.size = len(data)
@@ -221,7 +223,7 @@ def _kit_bytes(lay, labels):
     scipy.io.savemat(out := BytesIO(), dict(synsets=np.array(rows, dtype=fields)))
     return {_META: out.getvalue(), _TRUTH: ''.join(f'{y + 1}\n' for y in labels).encode()}
 
-# %% ../../nbs/4_data/47_data_command.ipynb #c06c17ac
+# %% ../../nbs/4_data/47_data_command.ipynb #b004fe77
 def _write_tars(lay, out, bar, **_):
     "The original archives and a development kit."
     out.mkdir(parents=True, exist_ok=True)
@@ -241,7 +243,7 @@ def _write_tars(lay, out, bar, **_):
         for n, data in _kit_bytes(lay, [y for *_, y in val]).items():
             _add(tar, f'{_KIT}/data/{n}', data)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #0d81fe18
+# %% ../../nbs/4_data/47_data_command.ipynb #d02c988c
 def _blocks(items, size): return [items[i:i+size] for i in range(0, len(items), size)]
 
 def _write_parquet(lay, out, bar, per_file):
@@ -264,7 +266,7 @@ def _write_parquet(lay, out, bar, per_file):
                     both = [pa.array(image, kind), pa.array(group.labels)]
                     table.write_table(pa.table(both, schema))
 
-# %% ../../nbs/4_data/47_data_command.ipynb #0a46bc98
+# %% ../../nbs/4_data/47_data_command.ipynb #96115afa
 def _write_shards(lay, out, bar, per_file):
     "webdataset shards."
     for split, items in (('train', lay.train), ('validation', lay.valid)):
@@ -280,7 +282,7 @@ def _write_shards(lay, out, bar, per_file):
                     _add(tar, f'{key}.cls', str(y).encode())
     _write_names(out, lay)
 
-# %% ../../nbs/4_data/47_data_command.ipynb #4e7e6de7
+# %% ../../nbs/4_data/47_data_command.ipynb #bee13dc8
 _WRITERS = dict(folders=_write_folders, kaggle=_write_kaggle, tiny=_write_tiny, parts=_write_parts,
                 tars=_write_tars, parquet=_write_parquet, shards=_write_shards)
 FORMATS = tuple(_WRITERS)
@@ -311,7 +313,7 @@ def write_data(path, # Folder of a data set, or its `Layout`
         raise ValueError(f'{out}: {n} images of {len(lay.train + lay.valid)} arrived')
     return made
 
-# %% ../../nbs/4_data/47_data_command.ipynb #018ef37c
+# %% ../../nbs/4_data/47_data_command.ipynb #5ee0b8b0
 _EXAMPLES = """examples:
   infsa_data verify ~/imagenet --json imagenet.json
       reads every image; says what is missing, unreadable, twice there or not what its suffix says
@@ -339,7 +341,7 @@ def _parser():
                    help='with write: images of a table or shard; default 5000')
     return p
 
-# %% ../../nbs/4_data/47_data_command.ipynb #7878b84b
+# %% ../../nbs/4_data/47_data_command.ipynb #f367ec41
 _OF = dict(verify=('json', 'allow', 'max_pixels'), write=('kind', 'out', 'per_file'))
 
 def _check_use(args):
@@ -364,7 +366,7 @@ def _verify(path, json, allow, max_pixels, progress):
     print(found)
     return int(any(n for k, n in found.counts.items() if k not in allow))
 
-# %% ../../nbs/4_data/47_data_command.ipynb #2b5b4c0b
+# %% ../../nbs/4_data/47_data_command.ipynb #d9e043f9
 def main(argv:list|None=None # Arguments; the command line's if None
         )->int: # Exit code
     "The command `infsa_data`."

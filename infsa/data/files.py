@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Member', 'Items', 'as_items', 'view_image', 'read_image', 'mean_bytes', 'try_read', 'map_files']
 
-# %% ../../nbs/4_data/40a_files.ipynb #d8537581
+# %% ../../nbs/4_data/40a_files.ipynb #354f61e5
 import os, struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from torch import Tensor
 from ..command import show_progress
 from .pixels import _named, _source, read_pixels
 
-# %% ../../nbs/4_data/40a_files.ipynb #5718a210
+# %% ../../nbs/4_data/40a_files.ipynb #fae7735d
 class Member(NamedTuple):
     "A file within an archive that is not compressed."
     archive:str # The archive
@@ -47,7 +47,7 @@ class Member(NamedTuple):
         if len(data) < self.size: raise ValueError(f'{self.archive} ends within {self.path}')
         return BytesIO(data)
 
-# %% ../../nbs/4_data/40a_files.ipynb #57634eff
+# %% ../../nbs/4_data/40a_files.ipynb #0c195812
 class Items(Sequence):
     "Pairs (file, label); files are kept as text, which becomes a `Path`, or as pieces of archives."
     def __init__(self, files:list, # str, or objects with `open()`
@@ -79,7 +79,7 @@ def as_items(pairs # Of a file and its label
     pairs = [(str(f) if isinstance(f, Path) else f, y) for f, y in pairs]
     return Items([f for f, _ in pairs], [y for _, y in pairs])
 
-# %% ../../nbs/4_data/40a_files.ipynb #8de3250f
+# %% ../../nbs/4_data/40a_files.ipynb #ec2e047d
 _decode = getattr(torch.ops.image, 'decode_jpeg', None)  # torchvision.io warns
 _RGB = 3  # `ImageReadMode.RGB` of torchvision
 
@@ -106,7 +106,7 @@ def _fast(file):
     try: return _decode(torch.frombuffer(data, dtype=torch.uint8), _RGB, False)
     except RuntimeError: return None  # Pillow reads it, or says what is wrong
 
-# %% ../../nbs/4_data/40a_files.ipynb #60b0419b
+# %% ../../nbs/4_data/40a_files.ipynb #47a0a6a3
 def view_image(file # A file, or an object with `open()`
               )->Tensor: # (3, H, W) uint8 whose colours lie side by side in memory
     """Decodes a file to RGB without the copy to planes; a `ValueError` names a file that cannot be
@@ -119,7 +119,7 @@ def read_image(file # A file, or an object with `open()`
     "Decodes a file to RGB, as `read_pixels` does; a `ValueError` names a file that cannot be read."
     return view_image(file).contiguous()
 
-# %% ../../nbs/4_data/40a_files.ipynb #dd860ab3
+# %% ../../nbs/4_data/40a_files.ipynb #47a4484a
 def mean_bytes(files:Sequence, # Image files
               )->float: # Bytes of a decoded image; 0 when no header can be read
     "Decoded size of an image, judged by the headers of 32 files spread evenly."

@@ -6,7 +6,7 @@
 __all__ = ['Layout', 'find_layout', 'counts', 'read_boxes', 'verify']
 
 # %% ../../nbs/4_data/42_folders.ipynb #7e13b52e
-import csv, os, re, warnings
+import csv, json, os, re, warnings
 import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ def _left_words(left_out):
 def _subdirs(folder):
     return sorted(o.name for o in os.scandir(folder) if o.is_dir() and o.name[0] != '.')
 
-# %% ../../nbs/4_data/42_folders.ipynb #e03903d5
+# %% ../../nbs/4_data/42_folders.ipynb #b58321aa
 def _by_folder(folder, vocab, left_out):
     "The images in the class folders of `folder`, of which some may be missing."
     held = set(_subdirs(folder))
@@ -100,7 +100,7 @@ def _annotations(file):
 def _of_box(xml):
     return next((b[0] for b in read_boxes(xml)['boxes']), None) if xml.is_file() else None
 
-# %% ../../nbs/4_data/42_folders.ipynb #ea2f9458
+# %% ../../nbs/4_data/42_folders.ipynb #7489ad17
 def _label_source(val, tables, notes):
     "A function from a file name to a wnid or None, for the flat folder `val`."
     if (tiny := val.parent/'val_annotations.txt').is_file(): return _annotations(tiny).get
@@ -144,7 +144,7 @@ def _find_root(path):
         if (found[1]/'val_annotations.txt').is_file(): kind = 'tiny'
         return kind, p, *found
 
-# %% ../../nbs/4_data/42_folders.ipynb #4c99047f
+# %% ../../nbs/4_data/42_folders.ipynb #60509ace
 def _named_by(folder, suffix):
     "(training files, validation files) of archives in `folder`, by what their names say."
     names = sorted(p for p in folder.glob(f'*{suffix}') if p.name[0] != '.')
@@ -174,8 +174,8 @@ def _check_filled(places, split, items, left_out, vocab):
         raise FileNotFoundError(f'{places[0]}: {what}; {_left_words(left_out)}')
     empty = sorted(set(range(len(vocab))) - set(items.labels))
     if empty and split == 'val':
-        warnings.warn(f'{places[0]}: no image of {len(empty)} of the {len(vocab)} classes of train, '
-                      f'the first is {vocab[empty[0]]}')
+        warnings.warn(f'{places[0]}: no image of {len(empty)} of the {len(vocab)} classes of '
+                      f'train, the first is {vocab[empty[0]]}')
     elif empty:
         folders, others = [p/vocab[empty[0]] for p in places], Counter()
         folder = next((f for f in folders if f.is_dir()), folders[0])
@@ -196,9 +196,13 @@ def _train_parts(folders, left_out):
     found = [_images(place[w]/w, left_out) for w in vocab]
     return vocab, Items([f for o in found for f in o], [y for y, o in enumerate(found) for _ in o])
 
-# %% ../../nbs/4_data/42_folders.ipynb #230229b7
+# %% ../../nbs/4_data/42_folders.ipynb #4151d48e
 def _read_names(tables, vocab):
-    "{wnid: name} of the table beside ImageNet or Tiny-ImageNet, empty without one."
+    "{wnid: name} of the table beside ImageNet, Tiny-ImageNet or ImageNet-100, empty without one."
+    if (file := tables/'Labels.json').is_file():
+        try: return dict(json.loads(file.read_text(encoding='utf-8')))
+        except (ValueError, TypeError) as e:
+            raise ValueError(f'{file}: not a table of wnid and name: {e}') from e
     for file in (tables/'LOC_synset_mapping.txt', tables/'words.txt'):
         if not file.is_file(): continue
         lines = file.read_text(encoding='utf-8', errors='replace').splitlines()

@@ -3,9 +3,12 @@ from infsa.command import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
+    archives='tar_members Kit read_kit Found TRAIN_TAR VAL_TAR read_tars Row read_tables read_shards',
     augment='AUGMENTATIONS train_transform repeat_views MixImages',
     batches='ImageLoader own_draws seed_all',
-    folders='Layout find_layout counts read_boxes read_image mean_bytes try_read map_files verify',
+    check='FINDINGS DataCheck check_data FORMATS write_data',
+    files='Member Items as_items view_image read_image mean_bytes try_read map_files',
+    folders='Layout find_layout counts read_boxes verify',
     imagenet_v2='V2_VARIANTS find_v2',
     loaders='IMAGENET_MEAN IMAGENET_STD ImageDataset normalize eval_transform imagenet_dls '
             'show_batch',

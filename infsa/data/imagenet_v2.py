@@ -77,7 +77,8 @@ def _read_variant(folder, vocab, num_classes):
         if y in name_of:
             raise ValueError(f'{folder/name}: class {y} has the folder {name_of[y]} already')
         name_of[y] = name
-    items = [(f, y) for y in sorted(name_of) for f in _images(folder/name_of[y], left_out)]
+    items = [(Path(f), y) for y in sorted(name_of)
+             for f in _images(folder/name_of[y], left_out)]
     words = _left_words(left_out)
     if not items: raise FileNotFoundError(f'{folder}: no class folder with images; {words}')
     if left_out: warnings.warn(f'{folder}: {words}')

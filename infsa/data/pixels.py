@@ -54,11 +54,15 @@ def _named(file):
     except Exception as e:
         raise ValueError(f'{file}: cannot read this image: {e or type(e).__name__}') from e
 
-def read_pixels(file # Image file
+def _source(file):
+    "What `Image.open` takes: a piece of an archive opens itself."
+    return file if isinstance(file, Path) or not hasattr(file, 'open') else file.open()
+
+def read_pixels(file # Image file, or an object whose `open()` gives its bytes
                )->np.ndarray: # (H, W, 3) uint8
     "Decodes a file to RGB, the first picture of several; a `ValueError` names an unreadable file."
     from PIL import Image
-    with _named(file), Image.open(file) as im: return _rgb(im)
+    with _named(file), Image.open(_source(file)) as im: return _rgb(im)
 
 # %% ../../nbs/4_data/40_pixels.ipynb #1e85a577
 _VALUES = dict(MINISWHITE=1, MINISBLACK=1, PALETTE=1, RGB=3, YCBCR=3, SEPARATED=4)  # without alpha

@@ -9,4 +9,10 @@ __all__, __getattr__, __dir__ = lazy_names(
     attention='InfSAttention',
     vit='SIZES DropPath Block resize_matrix InfViT list_models model_parts '
         'create_model',
+    families='Redirect Site Setting read_sdpa_mask answer_sdpa check_call why_not Converted '
+             'converted_class InfSAMultiheadAttention change_mixer restore_mixer own_class '
+             'is_converted set_variant INTERFACE register_interface interface_mask '
+             'interface_attention past_only FAMILIES full_name adapter find_site REFUSED',
+    convert='Row Report find_attention assign_variants revert softmax run_example module_outputs '
+            'TOLERANCE relative plan convert save_converted load_converted',
     weights='save_model load_model file_metadata set_norms from_release')

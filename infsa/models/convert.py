@@ -6,7 +6,7 @@
 __all__ = ['TOLERANCE', 'Row', 'Report', 'find_attention', 'assign_variants', 'revert', 'softmax', 'run_example',
            'module_outputs', 'relative', 'plan', 'convert', 'save_converted', 'load_converted']
 
-# %% ../../nbs/3_models/33_convert.ipynb #9d90af23
+# %% ../../nbs/3_models/33_convert.ipynb #553ed620
 import copy, json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from .families import (INTERFACE, Converted, InfSAMultiheadAttention, Setting, S
                                    why_not)
 from .mixer import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, check_mixing
 
-# %% ../../nbs/3_models/33_convert.ipynb #1ca04a78
+# %% ../../nbs/3_models/33_convert.ipynb #de365a07
 @dataclass
 class Row:
     "One attention module in a report."
@@ -40,7 +40,7 @@ class Row:
     why:str = '' # Reason of a refusal, or a note
     identity:float|None = None # How far its output is off in variant softmax, relative
 
-# %% ../../nbs/3_models/33_convert.ipynb #a817d7f9
+# %% ../../nbs/3_models/33_convert.ipynb #75f751c1
 class Report(list):
     "Rows of a conversion, one for each attention module, as a table in a terminal and a notebook."
     def __init__(self, rows=()): super().__init__(rows)
@@ -66,7 +66,7 @@ class Report(list):
         rows = [f'| {" | ".join(row)} |' for row in self.cells()]
         return '\n'.join([rows[0], '|---'*8 + '|', *rows[1:]])
 
-# %% ../../nbs/3_models/33_convert.ipynb #d8871b8b
+# %% ../../nbs/3_models/33_convert.ipynb #46e7cd7e
 _ROLES = {'self_attn': True, 'self_attention': True, 'multihead_attn': False}
 _PARENTS = ('torch.nn.modules.transformer.TransformerEncoderLayer',
             'torch.nn.modules.transformer.TransformerDecoderLayer',
@@ -79,12 +79,13 @@ def _with_role(model, name, site):
         return replace(site, self_attention=_ROLES.get(own))
     return site
 
-# %% ../../nbs/3_models/33_convert.ipynb #35d1c85d
+# %% ../../nbs/3_models/33_convert.ipynb #28571f82
 def _called_attention(module):
     "Whether a class that no family knows looks like attention with weights of its own."
     said = type(module).__name__.lower()
     owns = any(isinstance(m, (nn.Linear, nn.Conv2d)) for m in module.children())
-    return ('attention' in said or 'attn' in said) and (owns or any(module.parameters(False)))
+    return ('attention' in said or 'attn' in said) and (
+        owns or next(module.parameters(False), None) is not None)
 
 def find_attention(model:nn.Module # Any
                   )->dict: # name -> `Site`, or a sentence that says why it stays
@@ -101,7 +102,7 @@ def find_attention(model:nn.Module # Any
         if site is not None: found[name] = site
     return found
 
-# %% ../../nbs/3_models/33_convert.ipynb #c6bbf057
+# %% ../../nbs/3_models/33_convert.ipynb #0dbd5dd1
 def _near(pattern, names):
     near = get_close_matches(pattern.replace('*', ''), names, n=3, cutoff=0) or names[:3]
     return f'near are {", ".join(near)}' if near else 'there are no attention modules'
@@ -114,7 +115,7 @@ def _matching(what, patterns, names):
             raise ValueError(f'{what}: no attention module matches {p!r}; {_near(p, names)}')
     return {n for n in names if any(fnmatchcase(n, p) for p in patterns)}
 
-# %% ../../nbs/3_models/33_convert.ipynb #c18e7036
+# %% ../../nbs/3_models/33_convert.ipynb #3039a022
 def assign_variants(variant, # A key of `VARIANTS`, or {pattern: key}, the first match wins
                     names, # Of attention modules
                    )->dict: # name -> key; without those that no pattern matches
@@ -127,7 +128,7 @@ def assign_variants(variant, # A key of `VARIANTS`, or {pattern: key}, the first
     first = ((n, next((v for p, v in rules.items() if fnmatchcase(n, p)), None)) for n in names)
     return {n: v for n, v in first if v}
 
-# %% ../../nbs/3_models/33_convert.ipynb #75042f91
+# %% ../../nbs/3_models/33_convert.ipynb #4ce13c10
 def _change_around(model):
     "Encoders, configurations and the saving of a model that has converted modules."
     for m in model.modules():
@@ -141,7 +142,7 @@ def _change_around(model):
         if 'infsa_before' in m.__dict__: m.config._attn_implementation = INTERFACE
         if hasattr(m, 'save_pretrained'): m.__dict__['save_pretrained'] = _refuse_saving
 
-# %% ../../nbs/3_models/33_convert.ipynb #d03b3f32
+# %% ../../nbs/3_models/33_convert.ipynb #5399a219
 def _restore_around(model):
     for m in model.modules():
         if 'infsa_nested' in m.__dict__: m.use_nested_tensor = m.__dict__.pop('infsa_nested')
@@ -162,7 +163,7 @@ def revert(model:nn.Module # That `convert` has changed
     for m in changed: restore_mixer(m)
     return model
 
-# %% ../../nbs/3_models/33_convert.ipynb #e33d9d80
+# %% ../../nbs/3_models/33_convert.ipynb #0c332c4b
 @contextmanager
 def softmax(model:nn.Module # That `convert` has changed
            ): # Context manager: inside of it the model mixes by softmax
@@ -176,7 +177,7 @@ def softmax(model:nn.Module # That `convert` has changed
     finally:
         for m, setting in zip(changed, before): set_variant(m, setting)
 
-# %% ../../nbs/3_models/33_convert.ipynb #f61f9962
+# %% ../../nbs/3_models/33_convert.ipynb #f8fbdfec
 def run_example(model:nn.Module, # Any
                 example, # A batch: a tensor, a tuple of arguments, or a dict of named ones
                ): # What the model gives
@@ -192,7 +193,7 @@ def run_example(model:nn.Module, # Any
         torch.backends.mha.set_fastpath_enabled(fast)
         for m, mode in zip(model.modules(), modes): m.training = mode
 
-# %% ../../nbs/3_models/33_convert.ipynb #52c3f662
+# %% ../../nbs/3_models/33_convert.ipynb #32e08fae
 def module_outputs(model:nn.Module, # Any
                    example, # As `run_example` takes it
                    names, # Of modules
@@ -208,7 +209,7 @@ def module_outputs(model:nn.Module, # Any
         for h in handles: h.remove()
     return found
 
-# %% ../../nbs/3_models/33_convert.ipynb #6fce1bf4
+# %% ../../nbs/3_models/33_convert.ipynb #0441a48d
 @dataclass
 class _Asked:
     "What an example asked of one module."
@@ -217,12 +218,14 @@ class _Asked:
     is_causal:bool = False
     pairs:bool = False # A mask over pairs of tokens
     bias:bool = False # Numbers that are added to the scores
+    unclear:bool = False # Padded keys as many as queries, and nothing says whose they are
 
     def mask(self, mask, axes):
         if mask is None: return
         self.pairs |= not (mask.ndim == 4 and mask.shape[1] == mask.shape[2] == 1) and axes != 2
         if mask.is_floating_point(): self.bias |= bool(((mask != 0) & (mask > -1e4)).any())
 
+# %% ../../nbs/3_models/33_convert.ipynb #53bc57d3
 def _watch(module, asked):
     "Notes what a converted module is asked; returns what ends the watch."
     if isinstance(module, InfSAMultiheadAttention):
@@ -233,6 +236,9 @@ def _watch(module, asked):
             asked.queries, asked.keys = a['query'].shape[token], a['key'].shape[token]
             asked.is_causal |= a.get('is_causal', False)
             asked.mask(a.get('attn_mask'), None), asked.mask(a.get('key_padding_mask'), 2)
+            asked.unclear |= (a.get('key_padding_mask') is not None and a['query'] is not a['key']
+                              and asked.queries == asked.keys
+                              and m.infsa_setting.site.self_attention is None)
         return module.register_forward_pre_hook(note, with_kwargs=True).remove
     def answer(q, k, v, attn_mask=None, dropout_p=0., is_causal=False, **kwargs):
         asked.queries, asked.keys = q.shape[2], k.shape[2]
@@ -242,11 +248,11 @@ def _watch(module, asked):
     module._answer = answer
     return lambda: module.__dict__.pop('_answer')
 
-# %% ../../nbs/3_models/33_convert.ipynb #744c7251
+# %% ../../nbs/3_models/33_convert.ipynb #caf5a17e
 # relative, by type; other types: 2e-2
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
-# %% ../../nbs/3_models/33_convert.ipynb #d747a7fe
+# %% ../../nbs/3_models/33_convert.ipynb #c1c48afb
 def _probe(model, rows, sites, example):
     "Runs the example as it is and by our softmax; completes the rows, and restores the model."
     names = [r.name for r in rows if r.state == 'converted']
@@ -268,7 +274,7 @@ def _probe(model, rows, sites, example):
         if why := _why_asked(r, asked[r.name], before[r.name].dtype):
             r.state, r.variant, r.why = 'refused', '', why
 
-# %% ../../nbs/3_models/33_convert.ipynb #9663bb73
+# %% ../../nbs/3_models/33_convert.ipynb #7feb803e
 def relative(a:Tensor, # What is
              b:Tensor, # What it should be
             )->float: # Largest difference over the largest entry of `b`
@@ -280,13 +286,15 @@ def _why_asked(row, asked, dtype):
     if asked.queries == 1 and asked.keys > 1: return 'one query asks, so there is nothing to gain'
     if asked.bias and row.variant != 'softmax':
         return 'it adds a bias to the scores, and a token graph has none'
+    if asked.unclear and row.variant not in UNDISCOUNTED:
+        return 'keys are padded, and nothing says whether the queries are the same tokens'
     if why := why_not(row.variant, asked.queries, asked.keys, asked.is_causal, asked.pairs):
         return why
     if not row.identity <= TOLERANCE.get(dtype, 2e-2):
         return f'by softmax its output is off by {row.identity:.0e}, so it is not understood'
     return ''
 
-# %% ../../nbs/3_models/33_convert.ipynb #9ae71c2b
+# %% ../../nbs/3_models/33_convert.ipynb #0943ee35
 def plan(model:nn.Module, # Any
          variant='linear', # A key of `VARIANTS`, or {pattern: key}, the first match wins
          include=None, # Pattern or patterns of module names; None: all
@@ -324,7 +332,7 @@ def _note(site, variant):
     if site.note == 'norm on queries': return 'queries have a norm, so linear pools them evenly'
     return 'all queries get the same row' if site.self_attention is False else ''
 
-# %% ../../nbs/3_models/33_convert.ipynb #aea4d072
+# %% ../../nbs/3_models/33_convert.ipynb #549bf066
 def convert(model:nn.Module, # Any with attention that a family knows
             variant='linear', # A key of `VARIANTS`, or {pattern: key}, the first match wins
             include=None, # Pattern or patterns of module names; None: all
@@ -345,10 +353,18 @@ def convert(model:nn.Module, # Any with attention that a family knows
     if not inplace: model = copy.deepcopy(model)
     for r in rows: _convert_row(model, r, rho, learn_rho, norm)
     _change_around(model)
-    if example is not None: run_example(model, example)
+    if example is not None: _try(model, example)
     return model, rows
 
-# %% ../../nbs/3_models/33_convert.ipynb #aa9e5fe8
+# %% ../../nbs/3_models/33_convert.ipynb #25c0836d
+#| export
+
+# %% ../../nbs/3_models/33_convert.ipynb #8fb3fe01
+def _try(model, example):
+    "A forward of the converted model; one that fails leaves no converted model behind."
+    try: run_example(model, example)
+    except Exception: revert(model); raise
+
 def _check_options(variant, rho, learn_rho, refused):
     one_of('refused', refused, ('raise', 'keep'))
     for v in [variant] if isinstance(variant, str) else variant.values():
@@ -370,7 +386,7 @@ def _convert_row(model, row, rho, learn_rho, norm):
     norm = norm if row.variant in DEFAULT_NORMS else None
     change_mixer(model.get_submodule(row.name), Setting(row.variant, site, norm), rho, learn_rho)
 
-# %% ../../nbs/3_models/33_convert.ipynb #9cff251d
+# %% ../../nbs/3_models/33_convert.ipynb #11c4f79c
 def save_converted(model:nn.Module, # That `convert` has changed
                    file, # Path ending in .safetensors
                   )->None:
@@ -386,7 +402,7 @@ def save_converted(model:nn.Module, # That `convert` has changed
     if not rows: raise ValueError('model: nothing in it is converted')
     save_model(model, str(file), dict(infsa_converted=json.dumps(rows)))
 
-# %% ../../nbs/3_models/33_convert.ipynb #d03c688c
+# %% ../../nbs/3_models/33_convert.ipynb #5cce6b6e
 def load_converted(make_base, # The model before its conversion, or a function that makes it
                    file, # That `save_converted` wrote
                   )->nn.Module: # Converted, with its weights, in evaluation mode

@@ -12,7 +12,7 @@ pytest.importorskip('timm'), pytest.importorskip('transformers')
 from convert_table import COLUMNS, ROWS, first, image, made, outcome, relative, run
 
 from infsa import adapter, convert, plan, revert, softmax
-from infsa.models.convert import find_attention, module_outputs
+from infsa.models.plans import find_attention, module_outputs
 from infsa.models.families import FAMILIES, Site, full_name, is_converted
 
 TABLE = ROOT/'nbs'/'results'/'convert.json'

@@ -12,7 +12,7 @@ from torch import nn
 
 from infsa import convert, load_converted, plan, revert, save_converted, softmax
 from infsa.command import environment, write_json
-from infsa.models.convert import find_attention, module_outputs, relative, run_example
+from infsa.models.plans import find_attention, module_outputs, relative, run_example
 from infsa.models.families import Converted, is_converted, set_variant
 from infsa.models.mixer import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS
 from infsa.operators.features import naive_kernel_infsa
@@ -299,7 +299,7 @@ def _(entry):
         for o in others: assert torch.equal(run(o, example), want)
 
 
-@column('revert is bitwise')
+@column('teacher; revert is bitwise')
 def _(entry):
     model, example = made(entry)
     classes, state = [type(m) for m in model.modules()], copy.deepcopy(model.state_dict())
@@ -308,7 +308,9 @@ def _(entry):
     items = [set(m.__dict__) for m in model.modules()]
     for v in variants(entry):
         convert(model, v, exclude=entry['exclude'])
+        changed = first(run_example(model, example))
         with softmax(model): assert relative(first(run_example(model, example)), slow) <= 1e-4
+        assert torch.equal(first(run_example(model, example)), changed)
         revert(model)
         assert [type(m) for m in model.modules()] == classes and [set(m.__dict__) for m in model.modules()] == items
         assert list(model.state_dict()) == list(state) and all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), state.values()))

@@ -13,6 +13,7 @@ __all__, __getattr__, __dir__ = lazy_names(
              'converted_class InfSAMultiheadAttention change_mixer restore_mixer own_class '
              'is_converted set_variant INTERFACE register_interface interface_mask '
              'interface_attention past_only FAMILIES full_name adapter find_site REFUSED',
-    convert='Row Report find_attention assign_variants revert softmax run_example module_outputs '
-            'TOLERANCE relative plan convert save_converted load_converted',
+    plans='Row Report find_attention assign_variants change_around revert softmax run_example '
+          'module_outputs TOLERANCE relative plan',
+    convert='convert save_converted load_converted',
     weights='save_model load_model file_metadata set_norms from_release')

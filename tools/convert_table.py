@@ -25,10 +25,11 @@ NAIVE = dict(pure=naive_pure_infsa, linear=naive_linear_infsa, multihop=naive_mu
 ROWS, COLUMNS = {}, {}
 
 
-def row(name, refused='', lora=(), exclude=None, only=tuple(VARIANTS), padding=None, many=True):
+def row(name, refused='', lora=(), exclude=None, only=tuple(VARIANTS), padding=None, programs=True):
     """Put a maker of (model, example) into the table. `refused`: words of the refusal, where the model has no layer that converts;
-    `lora`: modules for adapters; `exclude`: what stays; `only`: variants that can; `padding`: (model, example) -> (one, other) outputs at real tokens."""
-    def add(f): ROWS[name] = dict(name=name, make=f, refused=refused, lora=lora, exclude=exclude, only=only, padding=padding); return f
+    `lora`: modules for adapters; `exclude`: what stays; `only`: variants that can; `padding`: (model, example) -> (one, other) outputs at real tokens;
+    `programs`: whether the model compiles and exports before its conversion."""
+    def add(f): ROWS[name] = dict(name=name, make=f, refused=refused, lora=lora, exclude=exclude, only=only, padding=padding, programs=programs); return f
     return add
 
 
@@ -136,6 +137,17 @@ from_timm('vit_small_patch16_dinov3', 'DINOv3', patch_size=8, lora=('proj',), **
 from_timm('vit_pe_core_tiny_patch16_384', 'Perception Encoder, its pool excluded', patch_size=8, exclude='attn_pool', lora=('proj',), **SMALL)
 from_timm('vit_small_patch16_rope_224', 'ViT with RoPE', patch_size=8, lora=('proj',), **SMALL)
 from_timm('naflexvit_base_patch16_gap', 'NaFlex', size=None, lora=('proj',), **SMALL)
+
+def louder_patches(model, example):
+    patches, where, real = example
+    return run(model, example), run(model, (torch.where(real[..., None], patches, 100*patches), where, real))
+
+@row('timm NaFlex, padded', only=('softmax', 'pure', 'multihop', 'identity'), lora=['proj'], padding=louder_patches, programs=False)  # its positions keep timm from both
+def _():
+    import timm
+    where = torch.cartesian_prod(torch.arange(2), torch.arange(3)).expand(2, -1, -1)
+    return timm.create_model('naflexvit_base_patch16_gap', num_classes=10, depth=2, patch_size=8, **SMALL), (torch.randn(2, 6, 192), where.clone(), torch.tensor([[True]*6, [True]*3 + [False]*3]))
+
 from_timm('swin_tiny_patch4_window7_224', 'Swin', depths=(1, 1), refused='adds a bias to the scores', embed_dim=16, num_heads=(2, 2), window_size=4, depth=None)
 from_timm('beit_base_patch16_224', 'BEiT', patch_size=8, refused='adds a bias to the scores', **SMALL)
 from_timm('cait_xxs24_224', 'CaiT', patch_size=8, refused='heads talk to each other', **SMALL)
@@ -234,8 +246,9 @@ def _(entry):
         with torch.no_grad(): run(model, example)
         q, k, v_ = (seen[n].double() for n in 'qkv')
         if seen['scale']: q = q*seen['scale']*q.shape[-1]**.5
-        pad = None if seen['mask'] is None else ~seen['mask'][:, 0, 0].expand(len(q), k.shape[2])
-        masks = {} if pad is None else dict(key_padding_mask=pad, query_padding_mask=pad)
+        mask = seen['mask'] if seen['mask'] is None or seen['mask'].dtype == torch.bool else seen['mask'] == 0
+        pad = None if mask is None or mask.shape[2] > 1 else ~mask[:, 0, 0].expand(len(q), k.shape[2])
+        masks = {} if mask is None else dict(attn_mask=~mask) if pad is None else dict(key_padding_mask=pad, query_padding_mask=pad)
         if seen['causal']: masks['is_causal'], norm = True, {}
         if seen['causal'] and v == 'multihop': norm = dict(norm='frobenius')
         want = NAIVE[v](q, k, v_, m.rho.double(), **masks, **norm)
@@ -359,6 +372,7 @@ def _(entry):
 
 @column('compiled in one graph', slow=True)
 def _(entry):
+    if not entry['programs']: return '-'
     for v in ('pure', 'linear'):
         if v not in entry['only']: continue
         torch._dynamo.reset()
@@ -367,6 +381,18 @@ def _(entry):
             want = run(model, example)
             got = run(torch.compile(model, backend='eager', fullgraph=True), example)
         assert relative(got, want) <= 1e-5, (v, relative(got, want))
+
+
+@column('exported', slow=True)
+def _(entry):
+    if not entry['programs']: return '-'
+    for v in ('pure', 'linear'):
+        if v not in entry['only']: continue
+        model, _, example = converted(entry, v)
+        args, kwargs = ((), example) if isinstance(example, dict) else (example if isinstance(example, tuple) else (example,), {})
+        with torch.no_grad():
+            program = torch.export.export(model, args, kwargs).module()
+            assert relative(first(program(*args, **kwargs)), run(model, example)) <= 1e-5, v
 
 
 def outcome(entry, promise):

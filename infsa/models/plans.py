@@ -6,7 +6,7 @@
 __all__ = ['TOLERANCE', 'Row', 'Report', 'find_attention', 'assign_variants', 'change_around', 'revert', 'softmax', 'run_example',
            'module_outputs', 'relative', 'plan']
 
-# %% ../../nbs/3_models/32b_plans.ipynb #54372956
+# %% ../../nbs/3_models/32b_plans.ipynb #d3de41c5
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -22,7 +22,7 @@ from .families import (INTERFACE, Converted, InfSAMultiheadAttention, Setting, S
                                    register_interface, restore_mixer, set_variant, why_not)
 from .mixer import UNDISCOUNTED, VARIANTS
 
-# %% ../../nbs/3_models/32b_plans.ipynb #80e32f54
+# %% ../../nbs/3_models/32b_plans.ipynb #58b41805
 @dataclass
 class Row:
     "One attention module in a report."
@@ -37,7 +37,7 @@ class Row:
     why:str = '' # Reason of a refusal, or a note
     identity:float|None = None # How far its output is off in variant softmax, relative
 
-# %% ../../nbs/3_models/32b_plans.ipynb #0015a6f0
+# %% ../../nbs/3_models/32b_plans.ipynb #c72f2c6b
 class Report(list):
     "Rows of a conversion, one for each attention module, as a table in a terminal and a notebook."
     def __init__(self, rows=()): super().__init__(rows)
@@ -63,7 +63,7 @@ class Report(list):
         rows = [f'| {" | ".join(row)} |' for row in self.cells()]
         return '\n'.join([rows[0], '|---'*8 + '|', *rows[1:]])
 
-# %% ../../nbs/3_models/32b_plans.ipynb #1a8c3633
+# %% ../../nbs/3_models/32b_plans.ipynb #0e1f19d9
 _ROLES = {'self_attn': True, 'self_attention': True, 'multihead_attn': False}
 _PARENTS = ('torch.nn.modules.transformer.TransformerEncoderLayer',
             'torch.nn.modules.transformer.TransformerDecoderLayer',
@@ -76,7 +76,7 @@ def _with_role(model, name, site):
         return replace(site, self_attention=_ROLES.get(own))
     return site
 
-# %% ../../nbs/3_models/32b_plans.ipynb #16ab406b
+# %% ../../nbs/3_models/32b_plans.ipynb #f4621997
 def _called_attention(module):
     "Whether a class that no family knows looks like attention with weights of its own."
     said = type(module).__name__.lower()
@@ -99,7 +99,7 @@ def find_attention(model:nn.Module # Any
         if site is not None: found[name] = site
     return found
 
-# %% ../../nbs/3_models/32b_plans.ipynb #5eb8dc0a
+# %% ../../nbs/3_models/32b_plans.ipynb #d51baddc
 def _near(pattern, names):
     near = get_close_matches(pattern.replace('*', ''), names, n=3, cutoff=0) or names[:3]
     return f'near are {", ".join(near)}' if near else 'there are no attention modules'
@@ -112,7 +112,7 @@ def _matching(what, patterns, names):
             raise ValueError(f'{what}: no attention module matches {p!r}; {_near(p, names)}')
     return {n for n in names if any(fnmatchcase(n, p) for p in patterns)}
 
-# %% ../../nbs/3_models/32b_plans.ipynb #f0466a65
+# %% ../../nbs/3_models/32b_plans.ipynb #d626fe8e
 def assign_variants(variant, # A key of `VARIANTS`, or {pattern: key}, the first match wins
                     names, # Of attention modules
                    )->dict: # name -> key; without those that no pattern matches
@@ -125,7 +125,7 @@ def assign_variants(variant, # A key of `VARIANTS`, or {pattern: key}, the first
     first = ((n, next((v for p, v in rules.items() if fnmatchcase(n, p)), None)) for n in names)
     return {n: v for n, v in first if v}
 
-# %% ../../nbs/3_models/32b_plans.ipynb #16d0ea47
+# %% ../../nbs/3_models/32b_plans.ipynb #9cd63aed
 def change_around(model:nn.Module # With converted modules
                  )->None:
     "Encoders, configurations and the saving of a model that has converted modules."
@@ -140,7 +140,7 @@ def change_around(model:nn.Module # With converted modules
         if 'infsa_before' in m.__dict__: m.config._attn_implementation = INTERFACE
         if hasattr(m, 'save_pretrained'): m.__dict__['save_pretrained'] = _refuse_saving
 
-# %% ../../nbs/3_models/32b_plans.ipynb #971cc564
+# %% ../../nbs/3_models/32b_plans.ipynb #51eba31f
 def _restore_around(model):
     for m in model.modules():
         if 'infsa_nested' in m.__dict__: m.use_nested_tensor = m.__dict__.pop('infsa_nested')
@@ -161,7 +161,7 @@ def revert(model:nn.Module # That `convert` has changed
     for m in changed: restore_mixer(m)
     return model
 
-# %% ../../nbs/3_models/32b_plans.ipynb #a1b6ca9e
+# %% ../../nbs/3_models/32b_plans.ipynb #0531f9ee
 @contextmanager
 def softmax(model:nn.Module # That `convert` has changed
            ): # Context manager: inside of it the model mixes by softmax
@@ -175,7 +175,7 @@ def softmax(model:nn.Module # That `convert` has changed
     finally:
         for m, setting in zip(changed, before): set_variant(m, setting.variant)
 
-# %% ../../nbs/3_models/32b_plans.ipynb #f6c6ade7
+# %% ../../nbs/3_models/32b_plans.ipynb #8edbea4c
 def run_example(model:nn.Module, # Any
                 example, # A batch: a tensor, a tuple of arguments, or a dict of named ones
                ): # What the model gives
@@ -191,7 +191,7 @@ def run_example(model:nn.Module, # Any
         torch.backends.mha.set_fastpath_enabled(fast)
         for m, mode in zip(model.modules(), modes): m.training = mode
 
-# %% ../../nbs/3_models/32b_plans.ipynb #92b56c35
+# %% ../../nbs/3_models/32b_plans.ipynb #f9f86bf9
 def module_outputs(model:nn.Module, # Any
                    example, # As `run_example` takes it
                    names, # Of modules
@@ -207,7 +207,7 @@ def module_outputs(model:nn.Module, # Any
         for h in handles: h.remove()
     return found
 
-# %% ../../nbs/3_models/32b_plans.ipynb #eea8ae63
+# %% ../../nbs/3_models/32b_plans.ipynb #dd7fc6ef
 @dataclass
 class _Asked:
     "What an example asked of one module."
@@ -223,7 +223,7 @@ class _Asked:
         self.pairs |= not (mask.ndim == 4 and mask.shape[1] == mask.shape[2] == 1) and axes != 2
         if mask.is_floating_point(): self.bias |= bool(((mask != 0) & (mask > -1e4)).any())
 
-# %% ../../nbs/3_models/32b_plans.ipynb #0e4c5327
+# %% ../../nbs/3_models/32b_plans.ipynb #55dac66a
 def _watch(module, asked):
     "Notes what a converted module is asked; returns what ends the watch."
     if isinstance(module, InfSAMultiheadAttention):
@@ -246,11 +246,11 @@ def _watch(module, asked):
     module._answer = answer
     return lambda: module.__dict__.pop('_answer')
 
-# %% ../../nbs/3_models/32b_plans.ipynb #66fdbeb2
+# %% ../../nbs/3_models/32b_plans.ipynb #951d0805
 # relative, by type; other types: 2e-2
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
-# %% ../../nbs/3_models/32b_plans.ipynb #4706620e
+# %% ../../nbs/3_models/32b_plans.ipynb #9bd21157
 def _probe(model, rows, sites, example):
     "Runs the example as it is and by our softmax; completes the rows, and restores the model."
     names = [r.name for r in rows if r.state == 'converted']
@@ -272,7 +272,7 @@ def _probe(model, rows, sites, example):
         if why := _why_asked(r, asked[r.name], before[r.name].dtype):
             r.state, r.variant, r.why = 'refused', '', why
 
-# %% ../../nbs/3_models/32b_plans.ipynb #a602aca6
+# %% ../../nbs/3_models/32b_plans.ipynb #9f7034f1
 def relative(a:Tensor, # What is
              b:Tensor, # What it should be
             )->float: # Largest difference over the largest entry of `b`
@@ -292,7 +292,7 @@ def _why_asked(row, asked, dtype):
         return f'by softmax its output is off by {row.identity:.0e}, so it is not understood'
     return ''
 
-# %% ../../nbs/3_models/32b_plans.ipynb #8d7bc3a3
+# %% ../../nbs/3_models/32b_plans.ipynb #0f6fb069
 def plan(model:nn.Module, # Any
          variant='linear', # A key of `VARIANTS`, or {pattern: key}, the first match wins
          include=None, # Pattern or patterns of module names; None: all
@@ -314,6 +314,7 @@ def plan(model:nn.Module, # Any
     if example is not None: _probe(model, rows, sites, example)
     return rows
 
+# %% ../../nbs/3_models/32b_plans.ipynb #5dc48a6d
 def _row(model, name, site, variant):
     "What is known of a module without an example."
     row = Row(name, full_name(type(model.get_submodule(name))))

@@ -166,3 +166,15 @@ with torch.no_grad(): print(torch.equal(model(**example).last_hidden_state, want
         pickle.dump((model, example, model(**example).last_hidden_state), f); f.flush()
         out = subprocess.run([sys.executable, '-c', 'import torch; torch.set_num_threads(1)' + code, f.name], capture_output=True, text=True)
     assert out.stdout.strip() == 'True', out.stderr[-500:]
+
+
+def test_save_pretrained_writes_what_loads_as_it_was(tmp_path):
+    "As a trainer calls it, on a model within a model too; `from_pretrained` does not take the folder for softmax."
+    from transformers import BertConfig, BertForSequenceClassification
+    _, example = made(ROWS['Hugging Face BERT'])
+    make = lambda: BertForSequenceClassification(BertConfig(vocab_size=50, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64)).eval()
+    model, _ = convert(make(), 'pure')
+    model.save_pretrained(tmp_path, safe_serialization=True)
+    with pytest.raises(OSError): BertForSequenceClassification.from_pretrained(tmp_path)
+    from infsa import load_converted
+    with torch.no_grad(): assert torch.equal(load_converted(make, tmp_path/'infsa.safetensors')(**example).logits, model(**example).logits)

@@ -15,5 +15,5 @@ __all__, __getattr__, __dir__ = lazy_names(
              'interface_attention past_only FAMILIES full_name adapter find_site REFUSED',
     plans='Row Report find_attention assign_variants change_around revert softmax run_example '
           'module_outputs TOLERANCE relative plan',
-    convert='convert save_converted load_converted',
+    convert='convert save_converted load_converted BESIDE',
     weights='save_model load_model file_metadata set_norms from_release')

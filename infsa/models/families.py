@@ -8,7 +8,7 @@ __all__ = ['INTERFACE', 'FAMILIES', 'REFUSED', 'Redirect', 'Site', 'Setting', 'r
            'own_class', 'is_converted', 'set_variant', 'register_interface', 'interface_mask', 'interface_attention',
            'past_only', 'full_name', 'adapter', 'find_site']
 
-# %% ../../nbs/3_models/32a_families.ipynb #82b8d3d3
+# %% ../../nbs/3_models/32a_families.ipynb #51066810
 import math, warnings
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from .attention import InfSAttention
 from .mixer import (DEFAULT_NORMS, UNDISCOUNTED, cast_but_logit, discount_of,
                                 first_logit, mix_heads, read_mask)
 
-# %% ../../nbs/3_models/32a_families.ipynb #ff5a8ec4
+# %% ../../nbs/3_models/32a_families.ipynb #942ef11d
 class Redirect(TorchFunctionMode):
     "While it is active, `answer` takes the calls of `scaled_dot_product_attention`."
     def __init__(self,
@@ -36,7 +36,7 @@ class Redirect(TorchFunctionMode):
         self.calls.append(func)
         return self.answer(*args, **(kwargs or {}))
 
-# %% ../../nbs/3_models/32a_families.ipynb #324c0c7f
+# %% ../../nbs/3_models/32a_families.ipynb #778fc18f
 @dataclass(frozen=True)
 class Site:
     "An attention module as a family knows it."
@@ -53,7 +53,7 @@ class Setting:
     site:Site # What it is
     norm:str|None = None # A key of `NORMS`; None: `DEFAULT_NORMS`
 
-# %% ../../nbs/3_models/32a_families.ipynb #e9b48a61
+# %% ../../nbs/3_models/32a_families.ipynb #f8aa572a
 def read_sdpa_mask(attn_mask:Tensor|None, # As `scaled_dot_product_attention` takes it
                    q:Tensor, # (B, H, N, D)
                    k:Tensor, # (B, H, M, D)
@@ -68,7 +68,7 @@ def read_sdpa_mask(attn_mask:Tensor|None, # As `scaled_dot_product_attention` ta
         return removed[:, 0, 0].expand(len(q), k.shape[2]), None, None
     return None, removed, bias
 
-# %% ../../nbs/3_models/32a_families.ipynb #d1cb3b4c
+# %% ../../nbs/3_models/32a_families.ipynb #59bfae21
 def answer_sdpa(setting:Setting, # What the module has become
                 rho:Tensor|None, # (H,) discounts
                 query:Tensor, # (B, H, N, D)
@@ -93,7 +93,7 @@ def answer_sdpa(setting:Setting, # What the module has become
                      is_causal=is_causal, dropout_p=dropout_p,
                      **({} if bias is None else dict(bias=bias)))
 
-# %% ../../nbs/3_models/32a_families.ipynb #063ac668
+# %% ../../nbs/3_models/32a_families.ipynb #ac8d0fa9
 def check_call(variant:str, # A key of `VARIANTS`
                N:int, # Queries
                M:int, # Keys
@@ -106,7 +106,7 @@ def check_call(variant:str, # A key of `VARIANTS`
     warnings.warn(f'attn_mask hides edges of variant {variant!r}, but all edges share one norm, '
                   'through which tokens still reach each other', stacklevel=2)
 
-# %% ../../nbs/3_models/32a_families.ipynb #9bbd097e
+# %% ../../nbs/3_models/32a_families.ipynb #3b824a34
 def why_not(variant:str, # A key of `VARIANTS`
             N:int|None=None, # Queries
             M:int|None=None, # Keys
@@ -124,7 +124,7 @@ def why_not(variant:str, # A key of `VARIANTS`
         return f'it is causal with {N} queries and {M} keys, a cache of keys, which has no norm'
     return ''
 
-# %% ../../nbs/3_models/32a_families.ipynb #a5d8a4d8
+# %% ../../nbs/3_models/32a_families.ipynb #dcd8cf85
 class Converted:
     "What is ahead of its own class in a converted module; `infsa_setting` says what it became."
     @property
@@ -154,7 +154,7 @@ class Converted:
     def extra_repr(self):
         return ', '.join(filter(None, [super().extra_repr(), repr(self.infsa_setting.variant)]))
 
-# %% ../../nbs/3_models/32a_families.ipynb #68c0ffab
+# %% ../../nbs/3_models/32a_families.ipynb #239349ac
 _CLASSES = {}
 
 def converted_class(cls:type # Of a module that calls `scaled_dot_product_attention`
@@ -169,7 +169,7 @@ def _blank(cls):
     new = converted_class(cls)
     return new.__new__(new)
 
-# %% ../../nbs/3_models/32a_families.ipynb #cdea59be
+# %% ../../nbs/3_models/32a_families.ipynb #eac00f87
 class InfSAMultiheadAttention(InfSAttention):
     "An `nn.MultiheadAttention` that has become an `InfSAttention`; `infsa_setting` says how."
 
@@ -182,7 +182,7 @@ def _set_multihead(module, setting):
     module.self_attention = None if variant in UNDISCOUNTED else site.self_attention
     module.stacked = module.in_proj_weight is not None
 
-# %% ../../nbs/3_models/32a_families.ipynb #9e4b37d6
+# %% ../../nbs/3_models/32a_families.ipynb #264551e5
 def change_mixer(module:nn.Module, # An attention module of a family
                  setting:Setting, # What it becomes
                  rho:float=0.95, # First discount, in (0, 1)
@@ -190,7 +190,7 @@ def change_mixer(module:nn.Module, # An attention module of a family
                 )->None:
     "Change in place how a module mixes; nothing else of it changes."
     first, cls = first_logit(rho), type(module)
-    device = next(module.parameters()).device
+    device = next((p.device for p in module.parameters()), None)
     module.infsa_setting = setting
     logit = torch.full((setting.site.num_heads,), first, dtype=torch.float32, device=device)
     if setting.variant in UNDISCOUNTED: module.register_parameter('rho_logit', None)
@@ -204,7 +204,7 @@ def change_mixer(module:nn.Module, # An attention module of a family
         module.__class__ = InfSAMultiheadAttention
     else: module.__class__ = converted_class(cls)
 
-# %% ../../nbs/3_models/32a_families.ipynb #b8eaf170
+# %% ../../nbs/3_models/32a_families.ipynb #583b4bac
 def restore_mixer(module:nn.Module # That `change_mixer` has changed
                  )->None:
     "Give a module its own class and its own parameters back."
@@ -228,7 +228,7 @@ def is_converted(module:nn.Module # Any
     "Whether a module mixes another way than its own class does."
     return isinstance(module, (Converted, InfSAMultiheadAttention))
 
-# %% ../../nbs/3_models/32a_families.ipynb #218ecd2d
+# %% ../../nbs/3_models/32a_families.ipynb #db8ca109
 def set_variant(module:nn.Module, # That `change_mixer` has changed
                 variant:str, # A key of `VARIANTS`
                )->str: # The variant before
@@ -240,7 +240,7 @@ def set_variant(module:nn.Module, # That `change_mixer` has changed
         if variant not in DEFAULT_NORMS: module.norm = None
     return before.variant
 
-# %% ../../nbs/3_models/32a_families.ipynb #5ee2a6aa
+# %% ../../nbs/3_models/32a_families.ipynb #316a8bd7
 INTERFACE = 'infsa'
 
 def register_interface()->None:
@@ -250,7 +250,7 @@ def register_interface()->None:
     AttentionInterface.register(INTERFACE, interface_attention)
     AttentionMaskInterface.register(INTERFACE, interface_mask)
 
-# %% ../../nbs/3_models/32a_families.ipynb #ebb8d784
+# %% ../../nbs/3_models/32a_families.ipynb #25abfc63
 def interface_mask(mask_function=None, # Of `transformers`: which pairs may see each other
                    attention_mask:Tensor|None=None, # (B, M) bool, True where a token is real
                    kv_length:int=0, # M
@@ -264,7 +264,7 @@ def interface_mask(mask_function=None, # Of `transformers`: which pairs may see 
                          kv_length=kv_length, **kwargs)
     return None if attention_mask is None else attention_mask[:, -kv_length:]
 
-# %% ../../nbs/3_models/32a_families.ipynb #5029e2a5
+# %% ../../nbs/3_models/32a_families.ipynb #9ddb4127
 def interface_attention(module:nn.Module, # Attention module of `transformers`
                         query:Tensor, # (B, H, N, D)
                         key:Tensor, # (B, H or fewer, M, D)
@@ -294,7 +294,7 @@ def interface_attention(module:nn.Module, # Attention module of `transformers`
     out = F.scaled_dot_product_attention(query, key, value, attention_mask, **options)
     return out.transpose(1, 2).contiguous(), None
 
-# %% ../../nbs/3_models/32a_families.ipynb #7371e870
+# %% ../../nbs/3_models/32a_families.ipynb #28fbfa2d
 def past_only(q:Tensor, # (B, H, N, D), the last N of M tokens
               k:Tensor, # (B, H, M, D)
               mask:Tensor|None=None, # (B, 1, 1 or N, M) bool, True where an edge stays
@@ -304,7 +304,7 @@ def past_only(q:Tensor, # (B, H, N, D), the last N of M tokens
     past = torch.ones(N, M, dtype=torch.bool, device=q.device).tril(M - N)
     return past if mask is None else past & mask
 
-# %% ../../nbs/3_models/32a_families.ipynb #e3139d32
+# %% ../../nbs/3_models/32a_families.ipynb #083c1eb2
 FAMILIES = {}
 
 def full_name(cls:type # Of a module
@@ -321,7 +321,7 @@ def adapter(*classes # Classes, or their full names
         return f
     return register
 
-# %% ../../nbs/3_models/32a_families.ipynb #19b54b82
+# %% ../../nbs/3_models/32a_families.ipynb #b06b25a6
 def find_site(module:nn.Module # Any
              ): # A `Site`, a sentence that says why not, or None: no attention that is known
     "What a family says of a module; a subclass counts if it has its base's forward."
@@ -331,14 +331,14 @@ def find_site(module:nn.Module # Any
         if f := FAMILIES.get(full_name(cls)): return f(module)
     return None
 
-# %% ../../nbs/3_models/32a_families.ipynb #403e48c3
+# %% ../../nbs/3_models/32a_families.ipynb #9c88fbea
 @adapter(nn.MultiheadAttention)
 def _multihead(module):
     if module.bias_k is not None or module.add_zero_attn:
         return 'add_bias_kv or add_zero_attn adds a key that is no token'
     return Site(module.num_heads, None, 'nn.MultiheadAttention')
 
-# %% ../../nbs/3_models/32a_families.ipynb #b2e49379
+# %% ../../nbs/3_models/32a_families.ipynb #5fed983e
 @adapter('timm.layers.attention.Attention', 'timm.layers.attention.AttentionRope',
          'timm.models.eva.EvaAttention')
 def _timm(module):
@@ -347,7 +347,7 @@ def _timm(module):
     normed = not isinstance(module.q_norm, nn.Identity)
     return Site(module.num_heads, True, 'timm', note='norm on queries' if normed else '')
 
-# %% ../../nbs/3_models/32a_families.ipynb #e735324f
+# %% ../../nbs/3_models/32a_families.ipynb #cf2c59c3
 _BASE = 'transformers.models.'
 
 @adapter(*(_BASE + n for n in (
@@ -368,7 +368,7 @@ def _hugging_face(module):
     causal = module.is_causal or type(module.config).__name__ == 'CLIPTextConfig'
     return Site(heads, 'Cross' not in type(module).__name__, 'Hugging Face', causal)
 
-# %% ../../nbs/3_models/32a_families.ipynb #e6a5082e
+# %% ../../nbs/3_models/32a_families.ipynb #1ee2ab84
 REFUSED = {
     'it adds a bias to the scores, and a token graph has none': '''
         timm.models.swin_transformer.WindowAttention timm.models.beit.Attention
@@ -400,6 +400,6 @@ REFUSED = {
         timm.models.volo.OutlookAttention''',
 }
 
-# %% ../../nbs/3_models/32a_families.ipynb #16b0e41c
+# %% ../../nbs/3_models/32a_families.ipynb #11bef274
 for _why, _names in REFUSED.items():
     adapter(*_names.split())(lambda module, why=_why: why)

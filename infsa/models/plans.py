@@ -6,11 +6,12 @@
 __all__ = ['TOLERANCE', 'Row', 'Report', 'find_attention', 'assign_variants', 'change_around', 'revert', 'softmax', 'run_example',
            'module_outputs', 'relative', 'plan']
 
-# %% ../../nbs/3_models/32b_plans.ipynb #d3de41c5
+# %% ../../nbs/3_models/32b_plans.ipynb #56a9d876
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from inspect import signature
 
 import torch
@@ -22,7 +23,7 @@ from .families import (INTERFACE, Converted, InfSAMultiheadAttention, Setting, S
                                    register_interface, restore_mixer, set_variant, why_not)
 from .mixer import UNDISCOUNTED, VARIANTS
 
-# %% ../../nbs/3_models/32b_plans.ipynb #58b41805
+# %% ../../nbs/3_models/32b_plans.ipynb #8cdc03ce
 @dataclass
 class Row:
     "One attention module in a report."
@@ -37,7 +38,7 @@ class Row:
     why:str = '' # Reason of a refusal, or a note
     identity:float|None = None # How far its output is off in variant softmax, relative
 
-# %% ../../nbs/3_models/32b_plans.ipynb #c72f2c6b
+# %% ../../nbs/3_models/32b_plans.ipynb #cad5e0bb
 class Report(list):
     "Rows of a conversion, one for each attention module, as a table in a terminal and a notebook."
     def __init__(self, rows=()): super().__init__(rows)
@@ -63,7 +64,7 @@ class Report(list):
         rows = [f'| {" | ".join(row)} |' for row in self.cells()]
         return '\n'.join([rows[0], '|---'*8 + '|', *rows[1:]])
 
-# %% ../../nbs/3_models/32b_plans.ipynb #0e1f19d9
+# %% ../../nbs/3_models/32b_plans.ipynb #49c599de
 _ROLES = {'self_attn': True, 'self_attention': True, 'multihead_attn': False}
 _PARENTS = ('torch.nn.modules.transformer.TransformerEncoderLayer',
             'torch.nn.modules.transformer.TransformerDecoderLayer',
@@ -76,7 +77,7 @@ def _with_role(model, name, site):
         return replace(site, self_attention=_ROLES.get(own))
     return site
 
-# %% ../../nbs/3_models/32b_plans.ipynb #f4621997
+# %% ../../nbs/3_models/32b_plans.ipynb #2bfda76c
 def _called_attention(module):
     "Whether a class that no family knows looks like attention with weights of its own."
     said = type(module).__name__.lower()
@@ -99,7 +100,7 @@ def find_attention(model:nn.Module # Any
         if site is not None: found[name] = site
     return found
 
-# %% ../../nbs/3_models/32b_plans.ipynb #d51baddc
+# %% ../../nbs/3_models/32b_plans.ipynb #839407e9
 def _near(pattern, names):
     near = get_close_matches(pattern.replace('*', ''), names, n=3, cutoff=0) or names[:3]
     return f'near are {", ".join(near)}' if near else 'there are no attention modules'
@@ -112,7 +113,7 @@ def _matching(what, patterns, names):
             raise ValueError(f'{what}: no attention module matches {p!r}; {_near(p, names)}')
     return {n for n in names if any(fnmatchcase(n, p) for p in patterns)}
 
-# %% ../../nbs/3_models/32b_plans.ipynb #d626fe8e
+# %% ../../nbs/3_models/32b_plans.ipynb #c2c9c70b
 def assign_variants(variant, # A key of `VARIANTS`, or {pattern: key}, the first match wins
                     names, # Of attention modules
                    )->dict: # name -> key; without those that no pattern matches
@@ -125,10 +126,10 @@ def assign_variants(variant, # A key of `VARIANTS`, or {pattern: key}, the first
     first = ((n, next((v for p, v in rules.items() if fnmatchcase(n, p)), None)) for n in names)
     return {n: v for n, v in first if v}
 
-# %% ../../nbs/3_models/32b_plans.ipynb #9cd63aed
+# %% ../../nbs/3_models/32b_plans.ipynb #d70842f8
 def change_around(model:nn.Module # With converted modules
                  )->None:
-    "Encoders, configurations and the saving of a model that has converted modules."
+    "Encoders and configurations around converted modules."
     for m in model.modules():
         if isinstance(m, nn.TransformerEncoder) and any(map(is_converted, m.modules())):
             m.__dict__.setdefault('infsa_nested', m.use_nested_tensor)
@@ -138,19 +139,14 @@ def change_around(model:nn.Module # With converted modules
             m.__dict__.setdefault('infsa_before', m.config._attn_implementation)
     for m in model.modules():
         if 'infsa_before' in m.__dict__: m.config._attn_implementation = INTERFACE
-        if hasattr(m, 'save_pretrained'): m.__dict__['save_pretrained'] = _refuse_saving
 
-# %% ../../nbs/3_models/32b_plans.ipynb #51eba31f
+# %% ../../nbs/3_models/32b_plans.ipynb #0e2f1213
 def _restore_around(model):
     for m in model.modules():
         if 'infsa_nested' in m.__dict__: m.use_nested_tensor = m.__dict__.pop('infsa_nested')
         if 'infsa_before' in m.__dict__: m.config._attn_implementation = m.__dict__.pop(
             'infsa_before')
-        if m.__dict__.get('save_pretrained') is _refuse_saving: del m.__dict__['save_pretrained']
-
-def _refuse_saving(*args, **kwargs):
-    raise RuntimeError('save_pretrained would write a model that comes back as softmax; use '
-                       'save_converted and load_converted, or revert first')
+        if isinstance(m.__dict__.get('save_pretrained'), partial): del m.__dict__['save_pretrained']
 
 def revert(model:nn.Module # That `convert` has changed
           )->nn.Module: # The same, with its own classes, parameters and softmax
@@ -161,7 +157,7 @@ def revert(model:nn.Module # That `convert` has changed
     for m in changed: restore_mixer(m)
     return model
 
-# %% ../../nbs/3_models/32b_plans.ipynb #0531f9ee
+# %% ../../nbs/3_models/32b_plans.ipynb #3033a9dd
 @contextmanager
 def softmax(model:nn.Module # That `convert` has changed
            ): # Context manager: inside of it the model mixes by softmax
@@ -175,7 +171,7 @@ def softmax(model:nn.Module # That `convert` has changed
     finally:
         for m, setting in zip(changed, before): set_variant(m, setting.variant)
 
-# %% ../../nbs/3_models/32b_plans.ipynb #8edbea4c
+# %% ../../nbs/3_models/32b_plans.ipynb #adc12ae4
 def run_example(model:nn.Module, # Any
                 example, # A batch: a tensor, a tuple of arguments, or a dict of named ones
                ): # What the model gives
@@ -191,7 +187,7 @@ def run_example(model:nn.Module, # Any
         torch.backends.mha.set_fastpath_enabled(fast)
         for m, mode in zip(model.modules(), modes): m.training = mode
 
-# %% ../../nbs/3_models/32b_plans.ipynb #f9f86bf9
+# %% ../../nbs/3_models/32b_plans.ipynb #20cdc695
 def module_outputs(model:nn.Module, # Any
                    example, # As `run_example` takes it
                    names, # Of modules
@@ -207,7 +203,7 @@ def module_outputs(model:nn.Module, # Any
         for h in handles: h.remove()
     return found
 
-# %% ../../nbs/3_models/32b_plans.ipynb #dd7fc6ef
+# %% ../../nbs/3_models/32b_plans.ipynb #1dad6fc6
 @dataclass
 class _Asked:
     "What an example asked of one module."
@@ -223,7 +219,7 @@ class _Asked:
         self.pairs |= not (mask.ndim == 4 and mask.shape[1] == mask.shape[2] == 1) and axes != 2
         if mask.is_floating_point(): self.bias |= bool(((mask != 0) & (mask > -1e4)).any())
 
-# %% ../../nbs/3_models/32b_plans.ipynb #55dac66a
+# %% ../../nbs/3_models/32b_plans.ipynb #61701d66
 def _watch(module, asked):
     "Notes what a converted module is asked; returns what ends the watch."
     if isinstance(module, InfSAMultiheadAttention):
@@ -246,11 +242,11 @@ def _watch(module, asked):
     module._answer = answer
     return lambda: module.__dict__.pop('_answer')
 
-# %% ../../nbs/3_models/32b_plans.ipynb #951d0805
+# %% ../../nbs/3_models/32b_plans.ipynb #1b9d018a
 # relative, by type; other types: 2e-2
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
-# %% ../../nbs/3_models/32b_plans.ipynb #9bd21157
+# %% ../../nbs/3_models/32b_plans.ipynb #8508a9a1
 def _probe(model, rows, sites, example):
     "Runs the example as it is and by our softmax; completes the rows, and restores the model."
     names = [r.name for r in rows if r.state == 'converted']
@@ -272,7 +268,7 @@ def _probe(model, rows, sites, example):
         if why := _why_asked(r, asked[r.name], before[r.name].dtype):
             r.state, r.variant, r.why = 'refused', '', why
 
-# %% ../../nbs/3_models/32b_plans.ipynb #9f7034f1
+# %% ../../nbs/3_models/32b_plans.ipynb #18a8046d
 def relative(a:Tensor, # What is
              b:Tensor, # What it should be
             )->float: # Largest difference over the largest entry of `b`
@@ -292,7 +288,7 @@ def _why_asked(row, asked, dtype):
         return f'by softmax its output is off by {row.identity:.0e}, so it is not understood'
     return ''
 
-# %% ../../nbs/3_models/32b_plans.ipynb #0f6fb069
+# %% ../../nbs/3_models/32b_plans.ipynb #9bb353fe
 def plan(model:nn.Module, # Any
          variant='linear', # A key of `VARIANTS`, or {pattern: key}, the first match wins
          include=None, # Pattern or patterns of module names; None: all
@@ -314,7 +310,7 @@ def plan(model:nn.Module, # Any
     if example is not None: _probe(model, rows, sites, example)
     return rows
 
-# %% ../../nbs/3_models/32b_plans.ipynb #5dc48a6d
+# %% ../../nbs/3_models/32b_plans.ipynb #2cfc51c9
 def _row(model, name, site, variant):
     "What is known of a module without an example."
     row = Row(name, full_name(type(model.get_submodule(name))))

@@ -11,7 +11,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         'create_model',
     families='Redirect Site Setting read_sdpa_mask answer_sdpa check_call why_not Converted '
              'converted_class InfSAMultiheadAttention change_mixer restore_mixer own_class '
-             'is_converted set_variant INTERFACE register_interface interface_mask '
+             'is_converted set_variant short_linear INTERFACE register_interface interface_mask '
              'interface_attention past_only FAMILIES full_name adapter find_site REFUSED',
     plans='Row Report find_attention assign_variants change_around revert softmax run_example '
           'module_outputs TOLERANCE relative plan',

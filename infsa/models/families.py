@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['INTERFACE', 'FAMILIES', 'REFUSED', 'Redirect', 'Site', 'Setting', 'read_sdpa_mask', 'answer_sdpa', 'check_call',
-           'why_not', 'Converted', 'converted_class', 'InfSAMultiheadAttention', 'change_mixer', 'restore_mixer',
-           'own_class', 'is_converted', 'set_variant', 'register_interface', 'interface_mask', 'interface_attention',
-           'past_only', 'full_name', 'adapter', 'find_site']
+           'why_not', 'Converted', 'converted_class', 'InfSAMultiheadAttention', 'short_linear', 'change_mixer',
+           'restore_mixer', 'own_class', 'is_converted', 'set_variant', 'register_interface', 'interface_mask',
+           'interface_attention', 'past_only', 'full_name', 'adapter', 'find_site']
 
-# %% ../../nbs/3_models/32a_families.ipynb #51066810
+# %% ../../nbs/3_models/32a_families.ipynb #3aadedf6
 import math, warnings
 from dataclasses import dataclass, replace
 
@@ -20,8 +20,9 @@ from torch.overrides import TorchFunctionMode
 from .attention import InfSAttention
 from .mixer import (DEFAULT_NORMS, UNDISCOUNTED, cast_but_logit, discount_of,
                                 first_logit, mix_heads, read_mask)
+from ..operators.absorbed import absorbed_context
 
-# %% ../../nbs/3_models/32a_families.ipynb #942ef11d
+# %% ../../nbs/3_models/32a_families.ipynb #9fafc0cc
 class Redirect(TorchFunctionMode):
     "While it is active, `answer` takes the calls of `scaled_dot_product_attention`."
     def __init__(self,
@@ -36,7 +37,7 @@ class Redirect(TorchFunctionMode):
         self.calls.append(func)
         return self.answer(*args, **(kwargs or {}))
 
-# %% ../../nbs/3_models/32a_families.ipynb #778fc18f
+# %% ../../nbs/3_models/32a_families.ipynb #f84001b6
 @dataclass(frozen=True)
 class Site:
     "An attention module as a family knows it."
@@ -53,7 +54,7 @@ class Setting:
     site:Site # What it is
     norm:str|None = None # A key of `NORMS`; None: `DEFAULT_NORMS`
 
-# %% ../../nbs/3_models/32a_families.ipynb #f8aa572a
+# %% ../../nbs/3_models/32a_families.ipynb #4c3bcda9
 def read_sdpa_mask(attn_mask:Tensor|None, # As `scaled_dot_product_attention` takes it
                    q:Tensor, # (B, H, N, D)
                    k:Tensor, # (B, H, M, D)
@@ -68,7 +69,7 @@ def read_sdpa_mask(attn_mask:Tensor|None, # As `scaled_dot_product_attention` ta
         return removed[:, 0, 0].expand(len(q), k.shape[2]), None, None
     return None, removed, bias
 
-# %% ../../nbs/3_models/32a_families.ipynb #59bfae21
+# %% ../../nbs/3_models/32a_families.ipynb #97c760b8
 def answer_sdpa(setting:Setting, # What the module has become
                 rho:Tensor|None, # (H,) discounts
                 query:Tensor, # (B, H, N, D)
@@ -93,7 +94,7 @@ def answer_sdpa(setting:Setting, # What the module has become
                      is_causal=is_causal, dropout_p=dropout_p,
                      **({} if bias is None else dict(bias=bias)))
 
-# %% ../../nbs/3_models/32a_families.ipynb #ac8d0fa9
+# %% ../../nbs/3_models/32a_families.ipynb #2ee1f33e
 def check_call(variant:str, # A key of `VARIANTS`
                N:int, # Queries
                M:int, # Keys
@@ -106,7 +107,7 @@ def check_call(variant:str, # A key of `VARIANTS`
     warnings.warn(f'attn_mask hides edges of variant {variant!r}, but all edges share one norm, '
                   'through which tokens still reach each other', stacklevel=2)
 
-# %% ../../nbs/3_models/32a_families.ipynb #3b824a34
+# %% ../../nbs/3_models/32a_families.ipynb #91a9e555
 def why_not(variant:str, # A key of `VARIANTS`
             N:int|None=None, # Queries
             M:int|None=None, # Keys
@@ -124,7 +125,7 @@ def why_not(variant:str, # A key of `VARIANTS`
         return f'it is causal with {N} queries and {M} keys, a cache of keys, which has no norm'
     return ''
 
-# %% ../../nbs/3_models/32a_families.ipynb #dcd8cf85
+# %% ../../nbs/3_models/32a_families.ipynb #f8013d0c
 class Converted:
     "What is ahead of its own class in a converted module; `infsa_setting` says what it became."
     @property
@@ -138,6 +139,7 @@ class Converted:
     def forward(self, *args, **kwargs):
         if kwargs.get('output_attentions'):
             raise ValueError('output_attentions: a converted layer returns no attention maps')
+        if (out := short_linear(self, *args, **kwargs)) is not None: return out
         calls = []
         with Redirect(self._answer, calls): out = super().forward(*args, **kwargs)
         if len(calls) != 1:
@@ -154,7 +156,7 @@ class Converted:
     def extra_repr(self):
         return ', '.join(filter(None, [super().extra_repr(), repr(self.infsa_setting.variant)]))
 
-# %% ../../nbs/3_models/32a_families.ipynb #239349ac
+# %% ../../nbs/3_models/32a_families.ipynb #e7cb9f23
 _CLASSES = {}
 
 def converted_class(cls:type # Of a module that calls `scaled_dot_product_attention`
@@ -169,7 +171,7 @@ def _blank(cls):
     new = converted_class(cls)
     return new.__new__(new)
 
-# %% ../../nbs/3_models/32a_families.ipynb #eac00f87
+# %% ../../nbs/3_models/32a_families.ipynb #f2ce1cb3
 class InfSAMultiheadAttention(InfSAttention):
     "An `nn.MultiheadAttention` that has become an `InfSAttention`; `infsa_setting` says how."
 
@@ -182,7 +184,32 @@ def _set_multihead(module, setting):
     module.self_attention = None if variant in UNDISCOUNTED else site.self_attention
     module.stacked = module.in_proj_weight is not None
 
-# %% ../../nbs/3_models/32a_families.ipynb #264551e5
+# %% ../../nbs/3_models/32a_families.ipynb #9544b5ed
+def short_linear(module, # A converted module
+                 x=None, # Its first argument, (B, N, C)
+                 *args, **kwargs # The others
+                )->Tensor|None: # Its output; None where the long way must be taken
+    "What `linear` gives in the plain attention of timm, from one projected row."
+    if module.infsa_setting.variant != 'linear' or x is None: return None
+    if full_name(own_class(module)) != 'timm.layers.attention.Attention': return None
+    given = any(o is not None and o is not False for o in (*args, *kwargs.values()))
+    if given or '_answer' in module.__dict__ or not _plain(module): return None
+    drop = module.attn_drop.p if module.training else 0.
+    row, _ = absorbed_context(x, module.qkv.weight, module.qkv.bias, module.rho, module.num_heads,
+                              None, dropout_p=drop)
+    out = module.proj(module.norm(row[:, None])).expand(-1, x.shape[1], -1)  # (B, N, C)
+    return module.proj_drop(out.contiguous())
+
+def _plain(module):
+    "Whether nothing stands between the input and the heads but one stacked projection."
+    qkv = module.qkv
+    hooked = any((qkv._forward_hooks, qkv._forward_pre_hooks, qkv._backward_hooks,
+                  qkv._backward_pre_hooks))
+    return (module.fused_attn and type(qkv) is nn.Linear and not hooked and module.gate is None
+            and qkv.out_features == 3*qkv.in_features
+            and type(module.q_norm) is type(module.k_norm) is nn.Identity)
+
+# %% ../../nbs/3_models/32a_families.ipynb #f7e480db
 def change_mixer(module:nn.Module, # An attention module of a family
                  setting:Setting, # What it becomes
                  rho:float=0.95, # First discount, in (0, 1)
@@ -204,7 +231,7 @@ def change_mixer(module:nn.Module, # An attention module of a family
         module.__class__ = InfSAMultiheadAttention
     else: module.__class__ = converted_class(cls)
 
-# %% ../../nbs/3_models/32a_families.ipynb #583b4bac
+# %% ../../nbs/3_models/32a_families.ipynb #3c74582c
 def restore_mixer(module:nn.Module # That `change_mixer` has changed
                  )->None:
     "Give a module its own class and its own parameters back."
@@ -228,7 +255,7 @@ def is_converted(module:nn.Module # Any
     "Whether a module mixes another way than its own class does."
     return isinstance(module, (Converted, InfSAMultiheadAttention))
 
-# %% ../../nbs/3_models/32a_families.ipynb #db8ca109
+# %% ../../nbs/3_models/32a_families.ipynb #634dc8d8
 def set_variant(module:nn.Module, # That `change_mixer` has changed
                 variant:str, # A key of `VARIANTS`
                )->str: # The variant before
@@ -240,7 +267,7 @@ def set_variant(module:nn.Module, # That `change_mixer` has changed
         if variant not in DEFAULT_NORMS: module.norm = None
     return before.variant
 
-# %% ../../nbs/3_models/32a_families.ipynb #316a8bd7
+# %% ../../nbs/3_models/32a_families.ipynb #88703c2b
 INTERFACE = 'infsa'
 
 def register_interface()->None:
@@ -250,7 +277,7 @@ def register_interface()->None:
     AttentionInterface.register(INTERFACE, interface_attention)
     AttentionMaskInterface.register(INTERFACE, interface_mask)
 
-# %% ../../nbs/3_models/32a_families.ipynb #25abfc63
+# %% ../../nbs/3_models/32a_families.ipynb #50775793
 def interface_mask(mask_function=None, # Of `transformers`: which pairs may see each other
                    attention_mask:Tensor|None=None, # (B, M) bool, True where a token is real
                    kv_length:int=0, # M
@@ -264,7 +291,7 @@ def interface_mask(mask_function=None, # Of `transformers`: which pairs may see 
                          kv_length=kv_length, **kwargs)
     return None if attention_mask is None else attention_mask[:, -kv_length:]
 
-# %% ../../nbs/3_models/32a_families.ipynb #9ddb4127
+# %% ../../nbs/3_models/32a_families.ipynb #e66c9b9b
 def interface_attention(module:nn.Module, # Attention module of `transformers`
                         query:Tensor, # (B, H, N, D)
                         key:Tensor, # (B, H or fewer, M, D)
@@ -294,7 +321,7 @@ def interface_attention(module:nn.Module, # Attention module of `transformers`
     out = F.scaled_dot_product_attention(query, key, value, attention_mask, **options)
     return out.transpose(1, 2).contiguous(), None
 
-# %% ../../nbs/3_models/32a_families.ipynb #28fbfa2d
+# %% ../../nbs/3_models/32a_families.ipynb #1c9fa4b5
 def past_only(q:Tensor, # (B, H, N, D), the last N of M tokens
               k:Tensor, # (B, H, M, D)
               mask:Tensor|None=None, # (B, 1, 1 or N, M) bool, True where an edge stays
@@ -304,7 +331,7 @@ def past_only(q:Tensor, # (B, H, N, D), the last N of M tokens
     past = torch.ones(N, M, dtype=torch.bool, device=q.device).tril(M - N)
     return past if mask is None else past & mask
 
-# %% ../../nbs/3_models/32a_families.ipynb #083c1eb2
+# %% ../../nbs/3_models/32a_families.ipynb #684e494a
 FAMILIES = {}
 
 def full_name(cls:type # Of a module
@@ -321,7 +348,7 @@ def adapter(*classes # Classes, or their full names
         return f
     return register
 
-# %% ../../nbs/3_models/32a_families.ipynb #b06b25a6
+# %% ../../nbs/3_models/32a_families.ipynb #7f754187
 def find_site(module:nn.Module # Any
              ): # A `Site`, a sentence that says why not, or None: no attention that is known
     "What a family says of a module; a subclass counts if it has its base's forward."
@@ -331,14 +358,14 @@ def find_site(module:nn.Module # Any
         if f := FAMILIES.get(full_name(cls)): return f(module)
     return None
 
-# %% ../../nbs/3_models/32a_families.ipynb #9c88fbea
+# %% ../../nbs/3_models/32a_families.ipynb #fcfc20d9
 @adapter(nn.MultiheadAttention)
 def _multihead(module):
     if module.bias_k is not None or module.add_zero_attn:
         return 'add_bias_kv or add_zero_attn adds a key that is no token'
     return Site(module.num_heads, None, 'nn.MultiheadAttention')
 
-# %% ../../nbs/3_models/32a_families.ipynb #5fed983e
+# %% ../../nbs/3_models/32a_families.ipynb #e0f7915a
 @adapter('timm.layers.attention.Attention', 'timm.layers.attention.AttentionRope',
          'timm.models.eva.EvaAttention')
 def _timm(module):
@@ -347,7 +374,7 @@ def _timm(module):
     normed = not isinstance(module.q_norm, nn.Identity)
     return Site(module.num_heads, True, 'timm', note='norm on queries' if normed else '')
 
-# %% ../../nbs/3_models/32a_families.ipynb #cf2c59c3
+# %% ../../nbs/3_models/32a_families.ipynb #18fe6def
 _BASE = 'transformers.models.'
 
 @adapter(*(_BASE + n for n in (
@@ -368,7 +395,7 @@ def _hugging_face(module):
     causal = module.is_causal or type(module.config).__name__ == 'CLIPTextConfig'
     return Site(heads, 'Cross' not in type(module).__name__, 'Hugging Face', causal)
 
-# %% ../../nbs/3_models/32a_families.ipynb #1ee2ab84
+# %% ../../nbs/3_models/32a_families.ipynb #5c380986
 REFUSED = {
     'it adds a bias to the scores, and a token graph has none': '''
         timm.models.swin_transformer.WindowAttention timm.models.beit.Attention
@@ -400,6 +427,6 @@ REFUSED = {
         timm.models.volo.OutlookAttention''',
 }
 
-# %% ../../nbs/3_models/32a_families.ipynb #11bef274
+# %% ../../nbs/3_models/32a_families.ipynb #56cc4baf
 for _why, _names in REFUSED.items():
     adapter(*_names.split())(lambda module, why=_why: why)

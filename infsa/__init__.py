@@ -11,6 +11,10 @@ from infsa.operators.multihop import multihop_infsa, naive_multihop_infsa, token
 from infsa.operators.pure import naive_pure_infsa, pure_infsa
 from infsa.operators.segments import by_segment
 from infsa.models.attention import InfSAttention
+from infsa.models.convert import convert, load_converted, save_converted
+from infsa.models.families import adapter
+from infsa.models.mixer import Mixer
+from infsa.models.plans import plan, revert, softmax
 from infsa.models.vit import InfViT, create_model, list_models
 from infsa.models.weights import from_release, load_model, save_model
 from infsa.scale.stream import open_image, save_map

@@ -1,5 +1,6 @@
 "Kills training runs at random moments and counts how many go on to the end of a run that was left alone."
 import argparse, os, random, signal, subprocess, sys, tempfile, time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tests'))
@@ -33,7 +34,7 @@ def killed_runs(tries, workers, seed, data, tmp):
         try: p.wait(rng.uniform(0, 0.6*seconds))
         except subprocess.TimeoutExpired: pass
         killed += p.poll() is None
-        os.killpg(p.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError): os.killpg(p.pid, signal.SIGKILL)
         p.wait()
         writing += bool(list(out.glob('**/.[0-9]*-*')))
         if not (out/'summary.json').exists(): subprocess.run(command('--resume', out), env=env, check=True, capture_output=True)

@@ -3,8 +3,17 @@ from infsa.command import lazy_names
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
-    attention='VARIANTS UNDISCOUNTED DEFAULT_NORMS LOWEST EDGE softmax_attention identity_attention '
-              'InfSAttention',
+    mixer='VARIANTS UNDISCOUNTED DEFAULT_NORMS LOWEST EDGE softmax_attention identity_attention '
+          'refuse_pairs read_mask first_logit discount_of cast_but_logit check_mixing mix_heads '
+          'Mixing Mixer',
+    attention='InfSAttention',
     vit='SIZES DropPath LayerScale Block resize_matrix InfViT list_models model_parts '
         'refuse_options create_model',
+    families='Redirect Site Setting read_sdpa_mask answer_sdpa check_call why_not Converted '
+             'converted_class InfSAMultiheadAttention change_mixer restore_mixer own_class '
+             'is_converted set_variant short_linear INTERFACE register_interface interface_mask '
+             'interface_attention past_only FAMILIES full_name adapter find_site REFUSED',
+    plans='Row Report find_attention assign_variants change_around revert softmax run_example '
+          'module_outputs TOLERANCE relative plan',
+    convert='convert save_converted load_converted BESIDE',
     weights='save_model load_model load_weights file_metadata set_norms from_release')

@@ -23,15 +23,18 @@ def killed_runs(tries, workers, seed, data, tmp):
     "(runs that were killed before their end, those among them that ended as the calm run, killed while a file was written)."
     calm, env = tmp/f'calm{workers}', dict(os.environ, OMP_NUM_THREADS='1', MPLBACKEND='agg')
     args = '--data', data, *RUN, '--num-workers', workers
+    p = subprocess.Popen(command(*args, '--out', calm), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (calm/'config.json').exists() and p.poll() is None: time.sleep(0.01)
     began = time.monotonic()
-    subprocess.run(command(*args, '--out', calm), env=env, check=True, capture_output=True)
+    while not (calm/'summary.json').exists() and p.poll() is None: time.sleep(0.01)
     seconds, rng = time.monotonic() - began, random.Random(seed)
+    if p.wait(): raise SystemExit(f'the run that is left alone failed with {p.returncode}')
     killed = same = writing = 0
     for i in range(tries):
         out = tmp/f'run{workers}-{i}'
         p = subprocess.Popen(command(*args, '--out', out), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         while not (out/'config.json').exists() and p.poll() is None: time.sleep(0.01)
-        try: p.wait(rng.uniform(0, 0.6*seconds))
+        try: p.wait(rng.uniform(0, seconds))
         except subprocess.TimeoutExpired: pass
         killed += p.poll() is None
         with suppress(ProcessLookupError): os.killpg(p.pid, signal.SIGKILL)

@@ -194,7 +194,8 @@ class StopOnInterrupt(Callback):
         if self.pressed and signum == signal.SIGINT: raise KeyboardInterrupt
         self.pressed = signum
     def after_batch(self):
-        if self.pressed and whole_step(self): raise KeyboardInterrupt
+        alone = self.training or not hasattr(self.learn, 'together')
+        if self.pressed and whole_step(self) and alone: raise KeyboardInterrupt
 
 # %% ../../nbs/6_training/60_recipe.ipynb #68b7d118
 class Timing(Callback):
@@ -256,8 +257,8 @@ class _SmoothLoss(AvgSmoothLoss):
     "fastai's smoothed loss, on the device of the losses."
     def accumulate(self, learn):
         self.count += 1
-        loss = to_detach(learn.loss.mean(), cpu=False)
-        self.val = torch.lerp(loss, self.val.to(loss.device), self.beta)
+        loss = to_detach(learn.loss.mean(), cpu=False, gather=False)
+        self.val = torch.lerp(loss, self.val.to(loss), self.beta)
 
 class LossOnDevice(Callback):
     """Lets fastai's recorder smooth the loss without waiting for the device; losses come home once

@@ -24,6 +24,7 @@ from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
 from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
 from .checkpoint import (HEEDED, NotWritten, checkpoints, keep_checkpoints,
                                        last_checkpoint)
+from .distributed import agreed, rank, shared, together, world
 
 import matplotlib.pyplot as plt
 import torch
@@ -132,8 +133,10 @@ def _check(model, model_args, recipe, speed, seed, device):
     if recipe.warmup >= recipe.epochs:
         raise ValueError(f'warmup must be shorter than the training, got {recipe.warmup:g} of '
                          f'{recipe.epochs} epochs; try another --warmup')
-    if recipe.bs % speed.accumulate:
-        raise ValueError(f'accumulate must divide bs, got {speed.accumulate} and {recipe.bs}')
+    if recipe.bs % (speed.accumulate*world()):
+        shares = f', and {world()} processes share it' if world() > 1 else ''
+        raise ValueError(f'accumulate must divide bs, got {speed.accumulate} and '
+                         f'{recipe.bs}{shares}')
     try: torch.zeros(1, device=device or 'cpu').item()
     except (RuntimeError, AssertionError) as e:
         raise ValueError(
@@ -157,12 +160,13 @@ def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, pr
              weights):
     "Loaders, a new model, and what `config.json` says of both."
     data = mini_imagenet(progress=progress) if data is None else Path(data)
-    dls = imagenet_dls(data, recipe.img_size, recipe.bs//speed.accumulate,
+    dls = imagenet_dls(data, recipe.img_size, recipe.bs//(speed.accumulate*world()),
                        train_transform(recipe.augmentation, recipe.img_size, recipe.erasing),
                        crop_pct=recipe.crop_pct, num_workers=num_workers, skip_bad=skip_bad,
                        seed=seed, device=device, progress=progress, accumulate=speed.accumulate,
                        prefetch=speed.prefetch, persistent_workers=True,
                        **repeat_views(recipe.repeats))
+    for dl in dls.loaders: dl.rank, dl.world = rank(), world()
     set_seed(seed, reproducible=True)
     overrides = dict(recipe.model_args | model_args, img_size=recipe.img_size, num_classes=dls.c,
                      drop_path=recipe.drop_path)
@@ -177,8 +181,8 @@ def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, pr
 def _learner(dls, net, recipe, speed, out, progress, cbs):
     "The learner of a run."
     learner = make_learner(dls, net, recipe, out, speed.log_every, speed.fused)
-    speed_up(learner, speed, recipe.bs)
-    if not progress: _lines_for_bars(learner, speed.log_every)
+    speed_up(learner, speed, recipe.bs//world())
+    if rank() or not progress: _lines_for_bars(learner, speed.log_every)
     return learner.add_cbs(cbs)
 
 # %% ../../nbs/6_training/61_run.ipynb #d92d6a96
@@ -189,12 +193,16 @@ def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
                      on_best=lambda m: _save_weights(m, out/'best.safetensors', config, dls))
     with no_interrupt():
         try:
-            with acting(learner, speed): finished = fit(learner, recipe)  # which listens
-            if learner.stopped_by in HEEDED:
-                return dict(model=config['model'], seed=config['seed'], finished=False,
-                            stopped_by=signal.Signals(learner.stopped_by).name, out=str(out),
-                            epochs=len(_history(learner)), checkpoint=str(learner.checkpoint.file))
-            return dict(_save_run(learner, config, finished), out=str(out))
+            with acting(learner, speed), shared(learner):
+                finished = fit(learner, recipe)  # which listens
+            ended, stopped = dict(finished=finished, out=str(out)), learner.stopped_by in HEEDED
+            if stopped: ended['stopped_by'] = signal.Signals(learner.stopped_by).name
+            if rank(): return ended
+            if stopped:
+                return ended | dict(model=config['model'], seed=config['seed'],
+                                    epochs=len(_history(learner)),
+                                    checkpoint=str(learner.checkpoint.file))
+            return _save_run(learner, config, finished) | ended
         except NonFiniteLoss as e:
             file = learner.checkpoint.file
             raise NonFiniteLoss(reason(e) + (f'; the last checkpoint is {file}' if file else ''))
@@ -204,6 +212,7 @@ def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
             raise NotWritten(f'{e.filename or out} could not be written: {e.strerror}') from e
 
 # %% ../../nbs/6_training/61_run.ipynb #a725347c
+@together()
 def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_imagenet`
           model:str='infvit_mini_linear', # As `create_model` takes it
           recipe:Recipe|None=None, # Settings; None: "mini" for mini models, else "deit"
@@ -231,13 +240,16 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     recipe, model_args = recipe or RECIPES[_recipe_of(model)], model_args or {}
     speed = _check(model, model_args, recipe, speed, seed, device)
     stem, given = f'{model}-seed{seed}', out is not None
-    out = run_folder(out, stem, force, _MARKS, '--resume')
+    if rank() == 0: out = run_folder(out, stem, force, _MARKS, '--resume')
+    out = agreed(out)
     dls, net, config = _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad,
                                 progress, model_args, weights)
     learner = _learner(dls, net, recipe, speed, out, progress, cbs)
     if dry_run: return rehearse(learner, recipe, speed)
-    if not given: learner.path = _free_folder(stem)
-    _start_run(learner.path, config, force)
+    if rank() == 0:
+        if not given: out = _free_folder(stem)
+        _start_run(out, config, force)
+    learner.path = agreed(out)
     return _run(learner, config, recipe, speed, checkpoint_every, keep_checkpoints)
 
 # %% ../../nbs/6_training/61_run.ipynb #5f8981b0
@@ -288,6 +300,7 @@ def _stretched(state, old, new):
     return state | dict(place=(longer, steps))
 
 # %% ../../nbs/6_training/61_run.ipynb #58f98ec7
+@together()
 def resume(out, # Folder of a run that `train` began
            epochs:int|None=None, # Lengthens the run; None: as it was
            data=None, # Where its images are now; None: where they were
@@ -322,8 +335,9 @@ def resume(out, # Folder of a run that `train` began
                                                 environment=new['environment'])]
     learner = _learner(dls, net, recipe, speed, out, progress, cbs)
     new |= {k: config[k] for k in ('environment', 'weights')}
-    write_json(out/'config.json', new | dict(went_on=went_on))
-    for f in _MARKS[:2]: (out/f).unlink(missing_ok=True)
+    if rank() == 0:
+        write_json(out/'config.json', new | dict(went_on=went_on))
+        for f in _MARKS[:2]: (out/f).unlink(missing_ok=True)
     return _run(learner, new, recipe, speed, checkpoint_every, keep_checkpoints,
                 _stretched(state, old, recipe))
 
@@ -367,7 +381,8 @@ def _add_speed(group):
 # %% ../../nbs/6_training/61_run.ipynb #e1ea8ba7
 def _parser():
     p = OneLineParser('infsa_train', 'Train an InfViT and draw what it learned.', _EXAMPLES)
-    p.add_argument('--data', help='ImageNet folder; without it the mini data, which are made once')
+    p.add_argument('--data', help='ImageNet, in folders or packed; without it the mini data, which are made '
+                   'once')
     p.add_argument('--model',
                    help='infvit_mini_linear unless given; one of ' + ', '.join(list_models()) +
                    '; variants joined by - are those of each block')
@@ -459,7 +474,8 @@ def _begun(args, given, speed):
         base = _settings_in(file)
         speed = base['speed'] | speed
         args['model_args'] = _model_args(base) | args['model_args']
-    usual = dict(model='infvit_mini_linear', seed=42, data=None, num_workers=None, weights=None)
+    usual = dict(model='infvit_mini_linear', seed=42, data=None, num_workers=None,
+                 weights=None)
     for k, v in usual.items():
         if args[k] is None: args[k] = base.get(k, v)
     recipe = (replace(Recipe(**base['recipe']), **given) if base and not name
@@ -504,7 +520,7 @@ def main(argv:list|None=None # Arguments; the command line's if None
     if dry_run: print(_rehearsed(s)); return 0
     if argv is None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved, and the process about to end
-    _say_end(s)
+    if 'model' in s: _say_end(s)  # one process of several says it
     return 0 if s['finished'] else 75 if s.get('stopped_by') else 130
 
 if __name__ == '__main__' and '__file__' in globals(): sys.exit(main())

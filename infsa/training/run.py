@@ -381,8 +381,8 @@ def _add_speed(group):
 # %% ../../nbs/6_training/61_run.ipynb #e1ea8ba7
 def _parser():
     p = OneLineParser('infsa_train', 'Train an InfViT and draw what it learned.', _EXAMPLES)
-    p.add_argument('--data', help='ImageNet, in folders or packed; without it the mini data, which are made '
-                   'once')
+    p.add_argument('--data', help='ImageNet, in folders or packed; without it the mini data, '
+                   'which are made once')
     p.add_argument('--model',
                    help='infvit_mini_linear unless given; one of ' + ', '.join(list_models()) +
                    '; variants joined by - are those of each block')

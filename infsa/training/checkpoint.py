@@ -6,7 +6,7 @@
 __all__ = ['HEEDED', 'NotWritten', 'write_checkpoint', 'read_checkpoint', 'checkpoints', 'last_checkpoint', 'rank', 'StepSeeds',
            'History', 'unwrapped', 'Checkpoint', 'keep_checkpoints']
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #4d85f88d
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #e064ad19
 import hashlib, os, pickle, signal, time, warnings
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import nn
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #fc0f9eb8
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #ba14d6c1
 class NotWritten(OSError): "A result could not be written; what was there before it still is."
 
 class _Hashed:
@@ -54,7 +54,7 @@ def write_checkpoint(folder, # Made if it is not there
         return part.replace(folder/f'{name}-{hashed.sha.hexdigest()[:16]}.pt')
     finally: part.unlink(missing_ok=True)
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #e64ea2a4
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #a0daae58
 def read_checkpoint(file # From `write_checkpoint`
                    )->dict:
     "The state in `file`, on the CPU; raises `ValueError` where it is not what was written."
@@ -78,7 +78,7 @@ def last_checkpoint(folder # Of `write_checkpoint`
         except ValueError as e: warnings.warn(f'{e}; the one before it is taken')
     return None, None
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #a087d7d9
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #060921b7
 def rank()->int: # 0 for a process alone
     "Number of this process among those that train together."
     return dist.get_rank() if dist.is_initialized() else 0
@@ -98,7 +98,7 @@ class StepSeeds(Callback):
         seed_all(loader.epoch_seed, self.iter, loader.rank, 1)
         if device.type != 'cpu': torch.get_device_module(device).manual_seed(torch.initial_seed())
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #c20a1deb
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #b94fbfb0
 class History(CSVLogger):
     "fastai's log of the epochs, written whole after each, which has every epoch once."
     def before_fit(self):
@@ -122,7 +122,7 @@ class History(CSVLogger):
         self.lines = state['lines']
         self.write()
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #fb67fb57
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #d3fbbb70
 def _recorded(recorder):
     "The state of fastai's recorder in tensors and numbers."
     smooth, losses = recorder.smooth_loss, [torch.as_tensor(l).cpu() for l in recorder.losses]
@@ -136,7 +136,7 @@ def _record_again(recorder, state):
     recorder.iters, recorder.losses = list(state['iters']), list(state['losses'].unbind())
     recorder.smooth_loss.count, recorder.smooth_loss.val = state['smooth']
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #dd21fa86
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #631cdd7a
 def unwrapped(model:nn.Module # As the learner has it
              )->nn.Module: # Without what distributes it
     "The model that was wrapped for several processes, or the model itself."
@@ -161,7 +161,7 @@ class Checkpoint(Callback):
         self.folder, self.every, self.keep, self.on_best = Path(folder), every, keep, on_best
         self.state, self.at, self.file = state, (0, 0), None
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #2d44211f
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #713cf49b
 @patch
 def state_dict_of_run(self:Checkpoint)->dict:
     "All that the run needs to go on from `at`."
@@ -186,7 +186,7 @@ def before_fit(self:Checkpoint):
         if name in state['callbacks']: cb.load_state_dict(state['callbacks'][name])
     learner.first_epoch = state['epoch']
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #df84431c
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #f76e242f
 @patch
 def save(self:Checkpoint):
     "Write a checkpoint of `at`, if all is finite, and let older ones go."
@@ -207,7 +207,7 @@ def save(self:Checkpoint):
         if not f.name.startswith(f'epoch{best + 1:04}-batch000000-'): f.unlink()
     self.since = time.monotonic()
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #cfbb3a74
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #394d0335
 @patch
 def _best(self:Checkpoint): # Epoch of the best accuracy, the first of equals; -1: there is none
     recorder = self.learn.recorder
@@ -231,7 +231,7 @@ def after_epoch(self:Checkpoint):
         self.on_best(unwrapped(self.learn.model))
     self.save()
 
-# %% ../../nbs/6_training/60b_checkpoint.ipynb #17f4ed1a
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #e99c9d94
 HEEDED = tuple(getattr(signal, n) for n in ('SIGTERM', 'SIGUSR1') if hasattr(signal, n))
 
 def keep_checkpoints(learner:Learner, # From `make_learner` with an `ImageLoader`, not trained yet

@@ -194,7 +194,7 @@ class StopOnInterrupt(Callback):
         if self.pressed and signum == signal.SIGINT: raise KeyboardInterrupt
         self.pressed = signum
     def after_batch(self):
-        alone = self.training or not hasattr(self.learn, 'together')
+        alone = getattr(self, 'training', True) or not hasattr(self.learn, 'together')
         if self.pressed and whole_step(self) and alone: raise KeyboardInterrupt
 
 # %% ../../nbs/6_training/60_recipe.ipynb #68b7d118

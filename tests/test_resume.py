@@ -46,9 +46,9 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path, mini, calm):
 def test_sigterm_leaves_a_checkpoint_and_code_75(tmp_path, mini, calm):
     out = tmp_path/'run'
     args = ['--data', mini, *SHORT[:-2], '--out', 'run', '--checkpoint-every', 1000]
-    process = start('infsa_train', *args, cwd=tmp_path)
+    process = start('infsa_train', *args, '--num-workers', 2, cwd=tmp_path)
     wait_until(lambda: (out/'history.csv').exists(), process)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)  # as a cluster does: workers hear it too
     result = finish(process)
     assert result.returncode == 75 and result.stdout.strip().endswith('go on with infsa_train --resume run') and result.stderr == '', result
     assert not (out/'summary.json').exists()

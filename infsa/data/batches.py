@@ -6,7 +6,7 @@
 __all__ = ['seed_all', 'own_draws', 'ImageLoader']
 
 # %% ../../nbs/4_data/42a_batches.ipynb #9f9737c6
-import random, warnings
+import os, random, signal, threading, warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -79,6 +79,19 @@ def sample(self:ImageLoader):
         batch, rank = divmod(n//bs, self.world)
         if rank == self.rank and batch >= first and (batch - first) % self.num_workers == self.offs:
             yield n, i
+
+def _heed_parent():
+    "Lets SIGTERM end this worker only where its parent sends it, and SIGUSR1 not at all."
+    if not hasattr(signal, 'sigwaitinfo'): return
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    def wait():
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid(): pass
+        os._exit(0)
+    threading.Thread(target=wait, daemon=True).start()
+
+@patch
+def wif(self:ImageLoader): _heed_parent() # in a new worker
 
 @patch
 def do_item(self:ImageLoader, s):

@@ -6,7 +6,7 @@
 __all__ = ['save_model', 'file_metadata', 'set_norms', 'load_model', 'load_weights', 'from_release']
 
 # %% ../../nbs/3_models/32_weights.ipynb #71c1fdd5
-import json
+import errno, json
 from pathlib import Path
 
 import torch
@@ -51,7 +51,7 @@ def save_model(model:nn.Module, # From `create_model`
         part.touch()
         mode = part.stat().st_mode
         try: save_file(state, part, {k: json.dumps(v) for k, v in meta.items()})
-        except SafetensorError as e: raise OSError(f'{file} cannot be written: {e}') from e
+        except SafetensorError as e: raise OSError(errno.EIO, str(e), str(file)) from e
         part.chmod(mode)  # safetensors leaves a file that only its owner can read
 
 # %% ../../nbs/3_models/32_weights.ipynb #bd35076c

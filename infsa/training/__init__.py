@@ -5,7 +5,8 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     average='AverageWeights AverageAccuracy',
     checkpoint='HEEDED Checkpoint History NotWritten StepSeeds checkpoints keep_checkpoints '
-               'last_checkpoint rank read_checkpoint unwrapped write_checkpoint',
+               'check_keeping last_checkpoint rank read_checkpoint regrouped unwrapped '
+               'write_checkpoint',
     distributed='Together agreed launched shared together world',
     optimise='NO_DECAY OPTIMIZERS param_groups adamw lamb lr_scales warmup_cosine',
     recipe='LOSSES RECIPES RECIPE_HELP Recipe BinaryCrossEntropy LossAsTrained PlainValidation '

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HEEDED', 'NotWritten', 'write_checkpoint', 'read_checkpoint', 'checkpoints', 'last_checkpoint', 'rank', 'StepSeeds',
-           'History', 'unwrapped', 'Checkpoint', 'keep_checkpoints']
+           'History', 'unwrapped', 'check_keeping', 'Checkpoint', 'regrouped', 'keep_checkpoints']
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #e064ad19
 import hashlib, os, pickle, signal, time, warnings
@@ -146,6 +146,14 @@ def _with_state(learner):
     "Callbacks of `learner` that have a state; asking the object would ask the model."
     return {cb.name: cb for cb in learner.cbs if hasattr(type(cb), 'load_state_dict')}
 
+def check_keeping(every, # Minutes between checkpoints
+                  keep, # How many are kept
+                 ):
+    "Raises a `ValueError` for settings that keep nothing."
+    if not every > 0: raise ValueError(f'checkpoint_every must be above 0, got {every!r}')
+    if not (isinstance(keep, int) and keep >= 1):
+        raise ValueError(f'keep_checkpoints must be a whole number, at least 1, got {keep!r}')
+
 class Checkpoint(Callback):
     "Keeps checkpoints of a training: the last ones and that of the best epoch."
     order = 95  # when all others are done with a batch or an epoch
@@ -155,19 +163,26 @@ class Checkpoint(Callback):
                  on_best=None, # Called with the model after an epoch that is the best so far
                  state:dict=None, # From `last_checkpoint`: where to go on
                 ):
-        if not every > 0: raise ValueError(f'checkpoint_every must be above 0, got {every!r}')
-        if not (isinstance(keep, int) and keep >= 1):
-            raise ValueError(f'keep_checkpoints must be a whole number, at least 1, got {keep!r}')
+        check_keeping(every, keep)
         self.folder, self.every, self.keep, self.on_best = Path(folder), every, keep, on_best
         self.state, self.at, self.file = state, (0, 0), None
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #713cf49b
+def regrouped(state:dict, # From `last_checkpoint`
+              old:int, # Batches that shared a step
+              new:int, # Batches that will
+             )->dict: # The state at the same step
+    "Counts the batches done anew for steps that are split another way."
+    if old == new: return state
+    batch, (share, steps) = state['batch']//old*new, state['place']
+    return state | dict(batch=batch, place=(share, steps//old*new),
+                        loader=state['loader'] | dict(batches=batch))
+
 @patch
 def state_dict_of_run(self:Checkpoint)->dict:
     "All that the run needs to go on from `at`."
     learner, (epoch, batch) = self.learn, self.at
-    return dict(format=1, epoch=epoch, batch=batch, place=(float(learner.pct_train),
-                                                           learner.train_iter),
+    return dict(epoch=epoch, batch=batch, place=(float(learner.pct_train), learner.train_iter),
                 model=unwrapped(learner.model).state_dict(), optimizer=learner.opt.state_dict(),
                 loader=learner.dls.train.state_dict(batch or None),
                 recorder=_recorded(learner.recorder),
@@ -221,7 +236,7 @@ def after_batch(self:Checkpoint):
     if not whole_step(self.learn): return
     if self.training: self.at = self.epoch, self.iter + 1
     due = self.training and self.iter + 1 < self.n_iter
-    if (stop and stop.pressed) or (due and time.monotonic() - self.since >= 60*self.every):
+    if (stop and stop.is_due()) or (due and time.monotonic() - self.since >= 60*self.every):
         self.save()
 
 @patch

@@ -193,9 +193,11 @@ class StopOnInterrupt(Callback):
     def press(self, signum=signal.SIGINT, frame=None):
         if self.pressed and signum == signal.SIGINT: raise KeyboardInterrupt
         self.pressed = signum
-    def after_batch(self):
+    def is_due(self): # several processes stop together, which they cannot agree on in validation
         alone = getattr(self, 'training', True) or not hasattr(self.learn, 'together')
-        if self.pressed and whole_step(self) and alone: raise KeyboardInterrupt
+        return bool(self.pressed) and whole_step(self) and alone
+    def after_batch(self):
+        if self.is_due(): raise KeyboardInterrupt
 
 # %% ../../nbs/6_training/60_recipe.ipynb #68b7d118
 class Timing(Callback):
@@ -374,5 +376,8 @@ def fit(learner:Learner, # From `make_learner`
         with on_interrupt(stop.press, signal.SIGINT, *heeded):
             learner.fit(recipe.epochs, cbs=[lr, stop])
     except KeyboardInterrupt: return False
+    except RuntimeError as e:  # the signal ended a worker that had only begun
+        if not (stop.pressed and 'DataLoader worker' in str(e)): raise
+        return False
     finally: learner.stopped_by = stop.pressed
     return True

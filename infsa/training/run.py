@@ -22,8 +22,8 @@ from ..maps.overlay import plot_token_weights
 from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
                                    learning_rate, make_learner, setting_help)
 from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
-from .checkpoint import (HEEDED, NotWritten, checkpoints, keep_checkpoints,
-                                       last_checkpoint)
+from .checkpoint import (HEEDED, NotWritten, check_keeping, checkpoints,
+                                       keep_checkpoints, last_checkpoint, regrouped)
 from .distributed import agreed, rank, shared, together, world
 
 import matplotlib.pyplot as plt
@@ -201,15 +201,17 @@ def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
             if stopped:
                 return ended | dict(model=config['model'], seed=config['seed'],
                                     epochs=len(_history(learner)),
-                                    checkpoint=str(learner.checkpoint.file))
+                                    checkpoint=str(learner.checkpoint.file or 'no checkpoint yet'))
             return _save_run(learner, config, finished) | ended
         except NonFiniteLoss as e:
             file = learner.checkpoint.file
             raise NonFiniteLoss(reason(e) + (f'; the last checkpoint is {file}' if file else ''))
         except NotWritten: raise
         except OSError as e:
-            if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO): raise
+            if e.errno not in [getattr(errno, n, 0) for n in ('ENOSPC', 'EDQUOT', 'EIO')]: raise
             raise NotWritten(f'{e.filename or out} could not be written: {e.strerror}') from e
+        finally:
+            for dl in dls.loaders: dl.rest()
 
 # %% ../../nbs/6_training/61_run.ipynb #a725347c
 @together()
@@ -236,6 +238,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
 
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
     model_parts(model)
+    check_keeping(checkpoint_every, keep_checkpoints)
     if weights and not Path(weights).is_file(): raise FileNotFoundError(f'no weights at {weights}')
     recipe, model_args = recipe or RECIPES[_recipe_of(model)], model_args or {}
     speed = _check(model, model_args, recipe, speed, seed, device)
@@ -257,8 +260,11 @@ def _settings_in(file):
     "What the config.json of a run says; raises where it is not one."
     try: config = json.loads(Path(file).expanduser().read_text(encoding='utf-8'))
     except ValueError: config = None
-    if not isinstance(config, dict) or not {'recipe', 'speed', 'overrides', 'model'} <= set(config):
+    keys = {'recipe', 'speed', 'overrides', 'model', 'seed', 'images', 'weights'}
+    if not isinstance(config, dict) or not keys <= set(config):
         raise ValueError(f'{file} is not the whole config.json of a run')
+    try: Recipe(**config['recipe']), Speed(**config['speed'])
+    except TypeError as e: raise ValueError(f'{file} is of another version: {e}') from e
     return config
 
 def _read_config(out):
@@ -316,6 +322,7 @@ def resume(out, # Folder of a run that `train` began
 
     On a CPU and with nothing changed it ends bit for bit as the run that was not stopped. Raises
     `FileNotFoundError` or `ValueError` before anything is written."""
+    check_keeping(checkpoint_every, keep_checkpoints)
     config, out = _read_config(out), Path(out).expanduser()
     old, recipe = Recipe(**config['recipe']), _lengthened(config, epochs, out)
     device, args = device or config['device'], _model_args(config)
@@ -323,6 +330,7 @@ def resume(out, # Folder of a run that `train` began
                    config['seed'], device)
     workers = config['num_workers'] if num_workers is None else num_workers
     file, state = last_checkpoint(out/'checkpoints')
+    if state: state = regrouped(state, config['speed']['accumulate'], speed.accumulate)
     weights = None if state else config['weights']
     dls, net, new = _prepare(data or config['data'], config['model'], recipe, speed,
                              config['seed'], device, workers, config['skip_bad'], progress, args,
@@ -494,8 +502,8 @@ def _say_end(s):
     if s.get('accuracy') is not None:
         print(f'top-1 {s["accuracy"]:.1%} on the validation images after {s["epochs"]} epochs, '
               f'{s["training_seconds"]/60:.1f} min of training')
-    print('curves.png, attention.png, model.safetensors, history.csv, config.json and summary.json '
-          'are in ' + s['out'] if s['finished'] else 'interrupted; what was done is in '
+    print('curves.png, attention.png, model.safetensors, best.safetensors, history.csv, config.json '
+          'and summary.json are in ' + s['out'] if s['finished'] else 'interrupted; what was done is in '
           f'{s["out"]}; go on with infsa_train --resume {s["out"]}')
 
 def _fail(code, said):

@@ -504,7 +504,8 @@ def _say_end(s):
               f'{s["training_seconds"]/60:.1f} min of training')
     print('curves.png, attention.png, model.safetensors, best.safetensors, history.csv, '
           'config.json and summary.json are in ' + s['out'] if s['finished'] else
-          f'interrupted; what was done is in {s["out"]}; go on with infsa_train --resume {s["out"]}')
+          f'interrupted; what was done is in {s["out"]}; go on with infsa_train --resume '
+          f'{s["out"]}')
 
 def _fail(code, said):
     print(f'infsa_train: {said}', file=sys.stderr)

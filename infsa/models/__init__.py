@@ -16,4 +16,4 @@ __all__, __getattr__, __dir__ = lazy_names(
     plans='Row Report find_attention assign_variants change_around revert softmax run_example '
           'module_outputs TOLERANCE relative plan',
     convert='convert save_converted load_converted BESIDE',
-    weights='save_model load_model load_weights file_metadata set_norms from_release')
+    weights='weights_file save_model load_model load_weights file_metadata set_norms from_release')

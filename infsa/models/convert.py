@@ -16,6 +16,7 @@ from ..command import one_of
 from .families import (Setting, Site, change_mixer, full_name, is_converted,
                                    own_class)
 from .mixer import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, check_mixing
+from .weights import weights_file
 from .plans import (Report, change_around, find_attention, plan, revert, run_example,
                                 softmax)
 
@@ -34,7 +35,7 @@ def convert(model:nn.Module, # Any with attention that a family knows
     """Let the attention of a model mix another way, with its weights, names and hooks kept.
     Raises `ValueError` where a layer is refused, where a pattern matches nothing and where nothing
     would be converted."""
-    _check_options(variant, rho, learn_rho, refused)
+    _check_options(variant, rho, learn_rho, norm, refused)
     rows = plan(model, variant, include, exclude, example)
     _raise_refused(rows, refused)
     if not inplace: model = copy.deepcopy(model)
@@ -44,20 +45,20 @@ def convert(model:nn.Module, # Any with attention that a family knows
     if example is not None: _try(model, example)
     return model, rows
 
-# %% ../../nbs/3_models/33_convert.ipynb #90880d4e
-#| export
-
 # %% ../../nbs/3_models/33_convert.ipynb #9473b196
 def _try(model, example):
     "A forward of the converted model; one that fails leaves no converted model behind."
     try: run_example(model, example)
     except Exception: revert(model); raise
 
-def _check_options(variant, rho, learn_rho, refused):
+def _check_options(variant, rho, learn_rho, norm, refused):
     one_of('refused', refused, ('raise', 'keep'))
-    for v in [variant] if isinstance(variant, str) else variant.values():
+    variants = [variant] if isinstance(variant, str) else list(variant.values())
+    divide = [v for v in variants if v in DEFAULT_NORMS]
+    for v in variants:
         plain = one_of('variant', v, VARIANTS) in UNDISCOUNTED
-        check_mixing(v, **({} if plain else dict(rho=rho, learn_rho=learn_rho)))
+        check_mixing(v, norm=norm if v in divide or not divide else None,
+                     **({} if plain else dict(rho=rho, learn_rho=learn_rho)))
 
 def _raise_refused(rows, refused):
     no = [f'{r.name or "the model"} ({r.why})' for r in rows if r.state == 'refused']
@@ -103,7 +104,8 @@ def save_converted(model:nn.Module, # That `convert` has changed
                  learn_rho=isinstance(m.rho_logit, nn.Parameter))
             for n, m in model.named_modules() if is_converted(m)]
     if not rows: raise ValueError('model: nothing in it is converted')
-    save_model(model, str(file), dict(infsa_converted=json.dumps(rows)))
+    with weights_file(file) as part:
+        save_model(model, str(part), dict(infsa_converted=json.dumps(rows)))
 
 # %% ../../nbs/3_models/33_convert.ipynb #23af1341
 def load_converted(make_base, # The model before its conversion, or a function that makes it

@@ -15,6 +15,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from ..theory.graph import divisor
+
 # %% ../../nbs/2_operators/27_kernels.ipynb #92ff1c94
 def _unit(D): return 2.**-round(log2(D))  # near 1/D, and a power of two: exact
 
@@ -101,6 +103,7 @@ def _divide(out, squares, sums, rho, size, N, eps, unit, E: tl.constexpr, TRIANG
     else:
         norm = tl.sqrt(before).to(tl.float32)
         tl.store(size + head, norm*unit, mask=block == 0)
+    norm = tl.where(norm == float('inf'), float('nan'), norm)  # as `divisor`
     factor = tl.load(rho + head)*tl.sqrt(square) / (norm + eps)
     O = _block(out + row*E, N - block*ROWS, E, 1, E, ROWS, WIDE)
     _keep(out + row*E, O*factor[:, None], N - block*ROWS, E, E, ROWS, WIDE)
@@ -233,10 +236,10 @@ def _query_slopes(q, k, v, dO, removed, relative, slope, last, dq, q_at, k_at, v
 def _row_slopes(dO, out, rho, size, eps, is_causal):
     "Per row: its part of the slope of rho, sigma and slope over the last sigma; that last sigma."
     share, rho = (dO.float()*out).sum(-1), rho.float()[..., None]
-    turn = -share / ((size + eps)*size.where(size > 0, torch.inf))
+    turn = -share / (divisor(size, eps)*size.where(size > 0, torch.inf))
     slope = (turn.double().flip(-1).cumsum(-1).flip(-1) if is_causal
              else turn.sum(-1, keepdim=True, dtype=torch.float64))
-    sigma = rho / (size + eps)
+    sigma = rho / divisor(size, eps)
     last = sigma[..., -1:]
     relative = ((o/last).float().expand(share.shape).contiguous() for o in (sigma, slope))
     return (share.sum(-1)/rho[..., 0], *relative, last.contiguous())

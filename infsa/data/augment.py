@@ -6,6 +6,8 @@
 __all__ = ['AUGMENTATIONS', 'train_transform', 'repeat_views', 'MixImages']
 
 # %% ../../nbs/4_data/45_augment.ipynb #fc0938b4
+from functools import partial
+
 import torch
 from fastcore.meta import method
 from torchvision.transforms import InterpolationMode, v2
@@ -17,10 +19,13 @@ from ..command import one_of
 from fastai.callback.core import Callback
 
 # %% ../../nbs/4_data/45_augment.ipynb #a5b02304
-AUGMENTATIONS = 'light', 'deit', 'deit3', 'deit3-src', 'none'
+AUGMENTATIONS = 'light', 'deit', 'deit3', 'deit3-src', 'jitter', 'trivial', 'augmix', 'none'
 # the mean colour, which normalisation turns into zero
 _ERASED = tuple(255.*m for m in IMAGENET_MEAN)
 _BICUBIC = dict(interpolation=InterpolationMode.BICUBIC, antialias=True)
+
+_COLOURS = dict(deit=RandAugment, deit3=ThreeAugment, trivial=v2.TrivialAugmentWide,
+                augmix=v2.AugMix, jitter=partial(v2.ColorJitter, .4, .4, .4))
 
 def _views(name, img_size):
     "The transforms that `name` stands for, without erasing."
@@ -32,7 +37,7 @@ def _views(name, img_size):
     if name == 'deit3-src':
         return [v2.Resize(img_size, **_BICUBIC), shift(4), flip, ThreeAugment()]
     crop = v2.RandomResizedCrop(img_size, (0.08, 1), (3/4, 4/3), **_BICUBIC)
-    return [crop, flip, RandAugment() if name == 'deit' else ThreeAugment()]
+    return [crop, flip, _COLOURS[name]()]
 
 def train_transform(name:str, # One of `AUGMENTATIONS`
                     img_size:int, # Height and width of the result, pixels

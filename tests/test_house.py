@@ -65,7 +65,7 @@ def test_a_wing_knows_the_names_of_its_rooms(wing):
 
 def loaded(code):
     "Which heavy packages a fresh Python has loaded after `code`."
-    heavy = 'fastai', 'torchvision', 'matplotlib', 'safetensors', 'pandas', 'sklearn', 'PIL'
+    heavy = 'fastai', 'torchvision', 'matplotlib', 'safetensors', 'pandas', 'sklearn', 'PIL', 'torch._dynamo'
     out = subprocess.run([sys.executable, '-c', f'{code}\nimport sys; print([m for m in {heavy!r} if m in sys.modules])'],
                          capture_output=True, text=True, check=True)
     return ast.literal_eval(out.stdout)

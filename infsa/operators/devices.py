@@ -60,7 +60,6 @@ def _obstacle(device, dtypes, narrow, norm):
     if torch.cuda.is_available() and (has := torch.cuda.get_device_capability(device)) < (8, 0):
         return f'the GPU must have compute capability 8.0 or more, got {has[0]}.{has[1]}'
 
-@torch.compiler.assume_constant_result
 def without_kernels(device:torch.device, # Where the tensors are
                     dtypes:tuple, # Types of q, k and v
                     narrow:bool=True, # Whether heads are at most 256 wide
@@ -72,6 +71,9 @@ def without_kernels(device:torch.device, # Where the tensors are
     why = _obstacle(device, dtypes, narrow, norm)
     if why and _mode == 'triton': raise ValueError(f"set_kernels('triton'): {why}")
     return why
+
+# as `torch.compiler.assume_constant_result` does, which imports the compiler
+without_kernels._dynamo_marked_constant = True
 
 # %% ../../nbs/2_operators/20b_devices.ipynb #723e1940
 def fits_kernels(q:torch.Tensor, # (B, H, N, D)

@@ -12,10 +12,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from ..command import one_of
 from .attention import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, InfSAttention
+from .backbone import Backbone, make_head, read_pool
 from ..operators.inputs import no_autocast, widen
 
 # %% ../../nbs/3_models/31_vit.ipynb #d7def7af
@@ -104,7 +104,7 @@ def resize_matrix(n:int, # Numbers in a line
     return F.interpolate(units, (m, n), mode='bicubic', antialias=True)[0, 0]
 
 # %% ../../nbs/3_models/31_vit.ipynb #9d6d8370
-class _Patches(nn.Module):
+class _Patches(Backbone):
     "Patches, a class token, registers and learned positions, each with its size."
     def __init__(self, img_size, patch_size, dim, in_chans, reg_tokens, device, dtype):
         super().__init__()
@@ -123,6 +123,7 @@ class _Patches(nn.Module):
         self.register_parameter('reg_token', nn.Parameter(
             torch.empty(1, reg_tokens, dim, **where)) if reg_tokens else None)
         self.num_prefix_tokens = 1 + reg_tokens  # before the patches
+        self.num_features = self.embed_dim = self.head_hidden_size = dim
 
     def _grid(self, height, width):
         p = self.patch_size
@@ -188,16 +189,12 @@ def _of_blocks(variants, options):
             for i, v in enumerate(variants)]
 
 # %% ../../nbs/3_models/31_vit.ipynb #5ed91ec8
-# of the tokens, `n` of which stand before the patches
-_READS = dict(token=lambda x, n: x[:, 0], mean=lambda x, n: x[:, n:].mean(1),
-              each=lambda x, n: x[:, n:])
-
 class InfViT(_PatchTokens):
     "Vision transformer with `InfSAttention`; images of any size that the patch divides."
     def __init__(self,
                  img_size:int|tuple=224, # Height and width of the learned positions, pixels
                  patch_size:int=16, # Side of a patch, pixels
-                 num_classes:int=1000, # Classes of the head
+                 num_classes:int=1000, # Classes of the head; 0: no head
                  dim:int=1024, # C, model width
                  depth:int=4, # Blocks
                  num_heads:int=16, # H, divides `dim`
@@ -205,7 +202,7 @@ class InfViT(_PatchTokens):
                  variant:str|list='linear', # How tokens are mixed, in all blocks or in each
                  drop_path:float=0., # Probability to skip the last block's branches
                  in_chans:int=3, # Channels of an image
-                 pool:str='token', # What the head reads: 'token', the 'mean' patch, or 'each'
+                 pool:str='token', # What the head reads: 'token', 'mean', 'each' patch, or 'all'
                  representation:bool=False, # Whether a layer and tanh stand before the head
                  reg_tokens:int=0, # Registers: learned tokens beside the class token
                  init_values:float|None=None, # First value of a `LayerScale` a branch; None: none
@@ -220,10 +217,8 @@ class InfViT(_PatchTokens):
             if not least <= value < 1:
                 raise ValueError(f'{name} must lie in [{least}, 1), got {value}')
         where = dict(device=device, dtype=dtype)
-        if depth < 1 or num_classes < 1:
-            raise ValueError(f'depth and num_classes must be at least 1, got {depth} and '
-                             f'{num_classes}')
-        self.pool = one_of('pool', pool, _READS)
+        if depth < 1: raise ValueError(f'depth must be at least 1, got {depth}')
+        self.pool, self.num_classes = read_pool(pool), num_classes
         if not 0 <= drop_path < 1:
             raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
         rates = [drop_path*i/max(depth - 1, 1) for i in range(depth)]
@@ -234,7 +229,7 @@ class InfViT(_PatchTokens):
         self.norm, self.init_std = nn.LayerNorm(dim, norm_eps, **where), init_std
         self.pre_logits = (nn.Sequential(nn.Linear(dim, dim, **where), nn.Tanh()) if representation
                            else nn.Identity())
-        self.head, self.grad_checkpointing = nn.Linear(dim, num_classes, **where), False
+        self.head = make_head(dim, num_classes, **where)
         _init_weights(self)
 
     def reset_parameters(self)->None:
@@ -243,23 +238,6 @@ class InfViT(_PatchTokens):
         for m in self.modules():
             if m is not self and hasattr(m, 'reset_parameters'): m.reset_parameters()
         _init_weights(self)
-
-    def forward_features(self, images):
-        "Normalised tokens of the last block, (B, 1 + registers + patches, C)."
-        x, again = self.embed(images), self.grad_checkpointing and torch.is_grad_enabled()
-        for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
-        return self.norm(x)
-
-    def forward(self, images:Tensor # (B, in_chans, height, width)
-               )->Tensor: # (B, num_classes) logits; (B, patches, num_classes) where `pool='each'`
-        x = self.forward_features(images)
-        return self.head(self.pre_logits(_READS[self.pool](x, self.num_prefix_tokens)))
-
-    def set_grad_checkpointing(self, enable:bool=True # Whether blocks forget what they computed
-                              )->None:
-        "Make every block compute its forward pass again in backward, instead of keeping it."
-        self.grad_checkpointing = enable
 
     @torch.no_grad()
     def token_weights(self, images:Tensor # (B, in_chans, height, width)

@@ -18,4 +18,6 @@ __all__, __getattr__, __dir__ = lazy_names(
           'module_outputs TOLERANCE relative plan',
     convert='convert save_converted load_converted BESIDE',
     timm='',  # registers all models with timm
+    hub='model_arguments write_model read_model read_run model_card save_pretrained push_to_hub '
+        'from_pretrained',
     weights='weights_file save_model load_model load_weights file_metadata set_norms from_release')

@@ -182,7 +182,7 @@ def _variants(variant, depth):
 
 def _of_blocks(variants, options):
     "Arguments of the attention of each block: what its variant takes, or no variant here does."
-    each = {o: _for_each(o, x, len(variants)) if o == 'rho' else [x]*len(variants)
+    each = {o: _for_each(o, x, len(variants)) if o in ('rho', 'norm') else [x]*len(variants)
             for o, x in options.items()}
     acts = lambda o, v: v in (by := _TAKEN_BY.get(o, VARIANTS)) or not set(by) & set(variants)
     return [dict(variant=v, **{o: xs[i] for o, xs in each.items() if acts(o, v)})
@@ -210,7 +210,7 @@ class InfViT(_PatchTokens):
                  init_std:float=0., # Of first matrices; 0: one over the root of their inputs
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters
-                 **kwargs # For `InfSAttention`, such as `qk_norm`; `rho` may be one a block
+                 **kwargs # For `InfSAttention`, such as `qk_norm`; `rho`, `norm` may be one a block
                 ):
         super().__init__(img_size, patch_size, dim, in_chans, reg_tokens, device, dtype)
         for name, value, least in (('norm_eps', norm_eps, 1e-12), ('init_std', init_std, 0)):
@@ -221,6 +221,7 @@ class InfViT(_PatchTokens):
         self.pool, self.num_classes = read_pool(pool), num_classes
         if not 0 <= drop_path < 1:
             raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
+        self.drop_path_rate = drop_path
         rates = [drop_path*i/max(depth - 1, 1) for i in range(depth)]
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, mlp_ratio, drop_path=r, init_values=init_values,

@@ -157,10 +157,9 @@ def _table(title, rows):
 def _of_run(config, summary, accuracy):
     "What the card says of a run."
     counts = config.get('images', {})
-    shown = [('accuracy of these weights', f'{accuracy:.2%} of {counts.get("valid", "?")} images'),
-             *((k.replace('_', ' '), f'{summary[k]:.4g}') for k in ('epochs', 'valid_loss', 'seed',
-               'training_seconds') if isinstance(summary.get(k), (int, float)))]
+    shown = [('accuracy of these weights', f'{accuracy:.2%} of {counts.get("valid", "?")} images')]
     setting = [('data', Path(str(config['data'])).name), ('training images', counts.get('train')),
+               ('seed', summary.get('seed')), ('epochs made', summary.get('epochs')),
                *((k.replace('_', ' '), v) for k, v in config.get('recipe', {}).items())]
     made = [(k, v) for k, v in summary['environment'].items()]
     return [*_table('Measured', shown), *_table('Trained', setting), *_table('Made with', made)]

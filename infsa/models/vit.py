@@ -28,10 +28,11 @@ class DropPath(nn.Module):
         if not 0 <= p < 1: raise ValueError(f'drop_path must lie in [0, 1), got {p}')
         self.p = p
 
-    def forward(self, x):
+    def forward(self, x, segment_ids=None): # (B, N) numbers below N, one for each image of a row
         if self.p == 0 or not self.training: return x
-        keep = torch.rand(x.shape[0], *[1]*(x.ndim - 1), device=x.device) >= self.p
-        return x * keep / (1 - self.p)
+        if segment_ids is None: coins = torch.rand(x.shape[0], *[1]*(x.ndim - 1), device=x.device)
+        else: coins = torch.rand(x.shape[:2], device=x.device).gather(1, segment_ids)[..., None]
+        return x * (coins >= self.p) / (1 - self.p)
 
     def extra_repr(self): return f'{self.p}'
 
@@ -81,10 +82,11 @@ class Block(nn.Module):
                                  nn.Linear(hidden, dim, **where))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x): # (B, N, C)
-        h = self.norm1(x)
-        x = x + self.drop_path(self.ls1(self.attn(h, h, h, need_weights=False)[0]))
-        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+    def forward(self, x, key_padding_mask=None, segment_ids=None): # (B, N, C)
+        h, told = self.norm1(x), dict(key_padding_mask=key_padding_mask, segment_ids=segment_ids)
+        mixed = self.attn(h, h, h, need_weights=False, **told)[0]
+        x = x + self.drop_path(self.ls1(mixed), segment_ids)
+        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))), segment_ids)
 
 # %% ../../nbs/3_models/31_vit.ipynb #625a1988
 def _pair(name, value):
@@ -136,6 +138,21 @@ class _Patches(Backbone):
 class _PatchTokens(_Patches):
     """Patches as tokens behind a class token and registers, with learned positions that follow the
     image's grid."""
+    def prefix(self)->Tensor: # (1, 1 + registers, C)
+        "Class token with its position, and registers."
+        first = self.cls_token + self.pos_embed[:, :1]
+        return first if self.reg_token is None else torch.cat([first, self.reg_token], 1)
+
+    def positions(self, grid:tuple # Rows and columns of patches
+                 )->Tensor: # (1, patches, C)
+        "Positions of the patches, interpolated to `grid`."
+        pos = self.pos_embed[:, 1:]
+        if tuple(grid) == self.grid: return pos
+        wide, = widen(pos.unflatten(1, self.grid))  # (1, old height, old width, C)
+        up, across = (resize_matrix(n, m, wide) for n, m in zip(self.grid, grid))
+        with no_autocast(pos.device):
+            return (up @ (across @ wide).flatten(2)).view(1, -1, pos.shape[2]).to(pos.dtype)
+
     def embed(self, images:Tensor # (B, in_chans, height, width)
              )->Tensor: # (B, 1 + registers + patches, C)
         """Patch tokens behind class token and registers, with positions interpolated to the image's
@@ -143,16 +160,9 @@ class _PatchTokens(_Patches):
         if images.ndim != 4 or images.shape[1] != self.in_chans:
             raise ValueError(f'images must have shape (B, {self.in_chans}, height, width), got '
                              f'{tuple(images.shape)}')
-        grid = self._grid(*images.shape[2:])
-        cls_pos, pos = self.pos_embed[:, :1], self.pos_embed[:, 1:]
-        if grid != self.grid:
-            wide, = widen(pos.unflatten(1, self.grid))  # (1, old height, old width, C)
-            up, across = (resize_matrix(n, m, wide) for n, m in zip(self.grid, grid))
-            with no_autocast(pos.device):
-                pos = (up @ (across @ wide).flatten(2)).view(1, -1, pos.shape[2]).to(pos.dtype)
+        pos = self.positions(self._grid(*images.shape[2:]))
         x = self.patch_embed(images).flatten(2).mT + pos  # (B, patches, C)
-        first = [self.cls_token + cls_pos, *([] if self.reg_token is None else [self.reg_token])]
-        return torch.cat([*[t.expand(x.shape[0], -1, -1) for t in first], x], 1)
+        return torch.cat([self.prefix().expand(x.shape[0], -1, -1), x], 1)
 
 # %% ../../nbs/3_models/31_vit.ipynb #ee13270a
 def _init_weights(model):

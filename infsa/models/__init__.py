@@ -20,5 +20,6 @@ __all__, __getattr__, __dir__ = lazy_names(
     timm='',  # registers all models with timm
     hub='model_arguments write_model read_model read_run model_card save_pretrained push_to_hub '
         'from_pretrained',
+    image_block='tokens_of map_of InfSA2d',
     native='native_size Packed pack_images embed_packed packed_features packed_answers PackImages',
     weights='weights_file save_model load_model load_weights file_metadata set_norms from_release')

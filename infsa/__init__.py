@@ -13,6 +13,8 @@ from infsa.operators.segments import by_segment
 from infsa.models.attention import InfSAttention
 from infsa.models.convert import convert, load_converted, save_converted
 from infsa.models.families import adapter
+from infsa.models.hub import model_card
+from infsa.models.image_block import InfSA2d
 from infsa.models.mixer import Mixer
 from infsa.models.plans import plan, revert, softmax
 from infsa.models.vit import InfViT, create_model, list_models

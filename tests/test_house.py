@@ -73,6 +73,7 @@ def loaded(code):
 
 def test_torch_is_enough():
     rooms = [name(p) for p in ROOMS if floor(name(p)) == 1 or name(p).split('.')[1] in ('operators', 'models')]
+    rooms.remove('infsa.models.timm')  # who imports it asks for timm
     assert not loaded('\n'.join(f'import {m}' for m in ['infsa', *rooms]))
 
 

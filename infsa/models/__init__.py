@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_names(
           'refuse_pairs read_mask first_logit discount_of cast_but_logit check_mixing mix_heads '
           'Mixing Mixer',
     attention='InfSAttention',
+    backbone='READS read_pool take_blocks make_head Backbone',
     vit='SIZES DropPath LayerScale Block resize_matrix InfViT list_models model_parts '
         'refuse_options create_model',
     families='Redirect Site Setting read_sdpa_mask answer_sdpa check_call why_not Converted '
@@ -16,4 +17,9 @@ __all__, __getattr__, __dir__ = lazy_names(
     plans='Row Report find_attention assign_variants change_around revert softmax run_example '
           'module_outputs TOLERANCE relative plan',
     convert='convert save_converted load_converted BESIDE',
+    timm='',  # registers all models with timm
+    hub='model_arguments write_model read_model read_run model_card save_pretrained push_to_hub '
+        'from_pretrained',
+    image_block='tokens_of map_of InfSA2d',
+    native='native_size Packed pack_images embed_packed packed_features packed_answers PackImages',
     weights='weights_file save_model load_model load_weights file_metadata set_norms from_release')

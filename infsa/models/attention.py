@@ -148,6 +148,14 @@ def _pair_mask(mask, B, H, N, M):
                          f'{(B*H, N, M)}, got {tuple(mask.shape)}')
     return mask.unflatten(0, (B, H)) if mask.ndim == 3 else mask
 
+def _filled(layer, query, key, value):
+    "Query, key and value, where what is left out is what stands before it."
+    if key is None and value is not None: raise ValueError('value: it needs a key beside it')
+    if key is None and layer.self_attention is False:
+        raise ValueError('key: this layer was made with self_attention=False, so it needs one')
+    key = query if key is None else key
+    return query, key, key if value is None else value
+
 def _check_inputs(xs):
     for name, x in zip(('query', 'key', 'value'), xs):
         if x.is_nested:
@@ -318,8 +326,8 @@ class InfSAttention(_Told):
 
     def forward(self,
                 query:Tensor, # (B, N, C), or (N, C) without a batch
-                key:Tensor, # (B, M, kdim)
-                value:Tensor, # (B, M, vdim)
+                key:Tensor|None=None, # (B, M, kdim); None: the queries
+                value:Tensor|None=None, # (B, M, vdim); None: the keys
                 key_padding_mask:Tensor|None=None, # (B, M), True where a key is padding
                 need_weights:bool=True, # Whether to return the weights too
                 attn_mask:Tensor|None=None, # (N, M) or (B*H, N, M), True where an edge is removed
@@ -328,6 +336,7 @@ class InfSAttention(_Told):
                 query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
                 segment_ids:Tensor|None=None, # (B, N) integers: tokens of one number for themselves
                )->tuple[Tensor,Tensor|None]: # Shaped as `query`; weights (B, N, M) or (B, H, N, M)
+        query, key, value = _filled(self, query, key, value)
         _check_inputs((query, key, value))
         batched, both, ids = query.ndim == 3, query_padding_mask is key_padding_mask, segment_ids
         adds, v = self.variant == 'softmax', self.variant

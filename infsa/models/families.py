@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from .attention import InfSAttention
-from .mixer import (DEFAULT_NORMS, UNDISCOUNTED, cast_but_logit, discount_of,
+from .mixer import (_HOPS, DEFAULT_NORMS, UNDISCOUNTED, cast_but_logit, discount_of,
                                 first_logit, mix_heads, read_mask)
 from ..operators.absorbed import absorbed_context
+from ..operators.inputs import widen
 
 # %% ../../nbs/3_models/32a_families.ipynb #9fafc0cc
 class Redirect(TorchFunctionMode):
@@ -46,6 +47,7 @@ class Site:
     family:str = '' # Where it comes from, for the report
     causal:bool = False # Whether it is known to see the past only
     note:str = '' # What a reader of the report should know
+    bias:bool = False # Does it add a bias to the scores, to be made weights of edges?
 
 @dataclass(frozen=True)
 class Setting:
@@ -86,13 +88,16 @@ def answer_sdpa(setting:Setting, # What the module has become
     if (groups := query.shape[1]//key.shape[1]) > 1:
         key, value = (t.repeat_interleave(groups, 1) for t in (key, value))
     if scale is not None: query = query*(scale*math.sqrt(query.shape[-1]))
+    weigh = site.bias and variant in _HOPS and attn_mask is not None
+    if weigh := weigh and attn_mask.is_floating_point():
+        attn_mask, edges = None, dict(edge_weight=widen(attn_mask)[0].exp())
     padding, pairs, bias = read_sdpa_mask(attn_mask, query, key, variant)
+    if not weigh: edges = {} if bias is None else dict(bias=bias)
     check_call(variant, query.shape[2], key.shape[2], is_causal, pairs)
     itself = site.self_attention and variant not in UNDISCOUNTED
     return mix_heads(query, key, value, variant, rho, setting.norm, key_padding_mask=padding,
                      query_padding_mask=padding if itself else None, attn_mask=pairs,
-                     is_causal=is_causal, dropout_p=dropout_p,
-                     **({} if bias is None else dict(bias=bias)))
+                     is_causal=is_causal, dropout_p=dropout_p, **edges)
 
 # %% ../../nbs/3_models/32a_families.ipynb #2ee1f33e
 def check_call(variant:str, # A key of `VARIANTS`
@@ -113,12 +118,16 @@ def why_not(variant:str, # A key of `VARIANTS`
             M:int|None=None, # Keys
             is_causal:bool=False, # Whether the past only is seen
             pairs:bool=False, # Whether there is a mask over pairs of tokens
+            bias:bool=False, # Whether a bias on the scores must become weights of edges
            )->str: # The reason for which a variant cannot answer; empty if it can
     "Why a variant cannot take a call."
     if variant in ('linear', 'kernel') and (is_causal or pairs):
         what = 'is causal' if is_causal else 'has a mask over pairs of tokens'
         other = 'pure' if variant == 'linear' else 'multihop'
         return f'it {what}, which variant {variant!r} cannot honour; use {other!r}'
+    if bias and variant != 'softmax' and variant not in _HOPS:
+        return (f"it adds a bias to the scores, and variant {variant!r} has no edges to weigh; use "
+                "'pure'")
     if N != M and variant in ('multihop', 'kernel', 'identity'):
         return f'it has {N} queries and {M} keys, and variant {variant!r} needs as many'
     if N != M and is_causal and variant != 'softmax':
@@ -398,7 +407,7 @@ def _hugging_face(module):
 
 # %% ../../nbs/3_models/32a_families.ipynb #5c380986
 REFUSED = {
-    'it adds a bias to the scores, and a token graph has none': '''
+    'it adds a bias to the scores; a family of your own may say Site(..., bias=True)': '''
         timm.models.swin_transformer.WindowAttention timm.models.beit.Attention
         timm.models.vision_transformer_relpos.RelPosAttention
         timm.models.vision_transformer_sam.Attention timm.models.maxxvit.Attention2d

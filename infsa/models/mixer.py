@@ -9,6 +9,7 @@ __all__ = ['VARIANTS', 'UNDISCOUNTED', 'DEFAULT_NORMS', 'LOWEST', 'EDGE', 'softm
 
 # %% ../../nbs/3_models/29a_mixer.ipynb #425890d5
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from ..operators.linear import linear_infsa
 from ..operators.multihop import multihop_infsa
 from ..operators.pure import pure_infsa
 from ..operators.segments import by_segment
+from ..operators.weighted import check_weight, weighted_infsa
 from ..theory.neumann import check_rho
 
 # %% ../../nbs/3_models/29a_mixer.ipynb #c9ed7c60
@@ -83,6 +85,7 @@ VARIANTS = dict(softmax=softmax_attention, pure=pure_infsa,
                 identity=identity_attention)
 UNDISCOUNTED = 'softmax', 'identity'
 DEFAULT_NORMS = dict(pure='frobenius', multihop='schur', kernel='schur')
+_HOPS = dict(pure=1, multihop=None)  # of the variants whose edges may have weights
 
 # %% ../../nbs/3_models/29a_mixer.ipynb #bc5dd26b
 # at or below, a float mask removes: libraries write -1e4, -1e9 or the lowest number of their type
@@ -168,9 +171,12 @@ def mix_heads(q:Tensor, # (B, H, N, D)
               query_padding_mask:Tensor|None=None, # (B, N) bool, True where a query is padding
               segment_ids:Tensor|None=None, # (B, N) integers: tokens of one number for themselves
               is_causal:bool=False, # Whether query i sees keys up to i only
+              edge_weight:Tensor|None=None, # to (B, H, N, M), multiplies edges; pure, multihop
               **kwargs # For the operator: attn_mask, bias, dropout_p, need_weights
              ): # (B, H, N, Dv); with weights (B, H, N or 1, M) where they are asked for
     "Heads as a variant mixes them: its operator with its norm, part by part where there are parts."
+    if edge_weight is not None:
+        operator = partial(weighted_infsa, edge_weight=edge_weight, hops=_HOPS[variant])
     operator = operator or VARIANTS[variant]
     kwargs |= dict(rho=None if variant in UNDISCOUNTED else rho, is_causal=is_causal)
     if variant in DEFAULT_NORMS:
@@ -218,7 +224,20 @@ def _check_queries_said(q, k, kpm, qpm, variant):
     raise ValueError(f'query_padding_mask: variant {variant!r} has padded keys and must be told '
                      'which queries are padded; pass a mask, without a True if none is')
 
-def read_call(mixer, q, k, v, key_padding_mask, query_padding_mask, attn_mask, segment_ids):
+def _read_weight(mixer, weight, removed, bias, segment_ids):
+    "Weights of edges as options; to softmax they are a bias, and remove where they are 0."
+    if weight is None: return dict(attn_mask=removed, **({} if bias is None else dict(bias=bias)))
+    if segment_ids is not None: raise ValueError('segment_ids take no edge_weight beside them')
+    if mixer.variant != 'softmax' and mixer.variant not in _HOPS:
+        raise ValueError(f"edge_weight: variant {mixer.variant!r} has no edges of pairs to weigh; "
+                         "use variant 'pure'")
+    if mixer.variant in _HOPS: return dict(attn_mask=removed, edge_weight=weight)
+    zero = weight == 0
+    return dict(attn_mask=zero if removed is None else removed | zero,
+                bias=weight.masked_fill(zero, 1).log() + (0 if bias is None else bias))
+
+def read_call(mixer, q, k, v, key_padding_mask, query_padding_mask, attn_mask, segment_ids,
+              edge_weight=None):
     "Options of `mix_heads` from a call of `Mixer`, checked."
     check_qkv(q, k, v)
     if q.shape[1] != mixer.num_heads:
@@ -229,10 +248,10 @@ def read_call(mixer, q, k, v, key_padding_mask, query_padding_mask, attn_mask, s
         raise ValueError('segment_ids take neither attn_mask nor query_padding_mask beside them')
     if segment_ids is None and mixer.variant not in UNDISCOUNTED:
         _check_queries_said(q, k, key_padding_mask, query_padding_mask, mixer.variant)
+    if edge_weight is not None: check_weight(edge_weight, (*q.shape[:3], k.shape[2]))
     return dict(key_padding_mask=key_padding_mask, query_padding_mask=query_padding_mask,
-                attn_mask=removed, segment_ids=segment_ids,
-                dropout_p=mixer.dropout if mixer.training else 0.,
-                **({} if bias is None else dict(bias=bias)))
+                segment_ids=segment_ids, dropout_p=mixer.dropout if mixer.training else 0.,
+                **_read_weight(mixer, edge_weight, removed, bias, segment_ids))
 
 # %% ../../nbs/3_models/29a_mixer.ipynb #80b1010b
 class Mixer(Mixing):
@@ -273,10 +292,11 @@ class Mixer(Mixing):
                 attn_mask:Tensor|None=None, # broadcasts to (B, H, N, M), True: edge removed
                 is_causal:bool=False, # Whether query i sees keys up to i only
                 segment_ids:Tensor|None=None, # (B, N) integers: tokens of a number for themselves
+                edge_weight:Tensor|None=None, # to (B, H, N, M), 0 or above: multiplies the edges
                 need_weights:bool=False, # Whether to return the weights too
                ): # (B, H, N, Dv); a pair with weights (B, H, N or 1, M) where they are asked for
         options = read_call(self, q, k, v, key_padding_mask, query_padding_mask, attn_mask,
-                            segment_ids)
+                            segment_ids, edge_weight)
         return self._mix_heads(q, k, v, is_causal=is_causal, need_weights=need_weights, **options)
 
     def extra_repr(self): return f'{self.variant!r}, num_heads={self.num_heads}'

@@ -265,7 +265,7 @@ def _probe(model, rows, sites, example):
         r.queries, r.keys = asked[r.name].queries, asked[r.name].keys
         if r.name not in after: r.why = 'the example did not reach it'; continue
         r.identity = relative(after[r.name], before[r.name])
-        if why := _why_asked(r, asked[r.name], before[r.name].dtype):
+        if why := _why_asked(r, asked[r.name], before[r.name].dtype, sites[r.name].bias):
             r.state, r.variant, r.why = 'refused', '', why
 
 # %% ../../nbs/3_models/32b_plans.ipynb #18a8046d
@@ -275,11 +275,11 @@ def relative(a:Tensor, # What is
     "How far two tensors are apart."
     return ((a.double() - b.double()).abs().max()/b.double().abs().max().clamp_min(1e-30)).item()
 
-def _why_asked(row, asked, dtype):
+def _why_asked(row, asked, dtype, weighs=False):
     "Why a module cannot become what its row says, after an example."
     if asked.queries == 1 and asked.keys > 1: return 'one query asks, so there is nothing to gain'
-    if asked.bias and row.variant != 'softmax':
-        return 'it adds a bias to the scores, and a token graph has none'
+    if asked.bias and row.variant != 'softmax' and not weighs:
+        return 'it adds a bias to the scores; a family of your own may say Site(..., bias=True)'
     if asked.unclear and row.variant not in UNDISCOUNTED:
         return 'keys are padded, and nothing says whether the queries are the same tokens'
     if why := why_not(row.variant, asked.queries, asked.keys, asked.is_causal, asked.pairs):
@@ -317,7 +317,7 @@ def _row(model, name, site, variant):
     if isinstance(site, Site): row.family, row.heads = site.family, site.num_heads
     if variant is None: row.state = 'excluded'
     elif isinstance(site, str): row.why = site
-    elif why := why_not(variant, is_causal=site.causal): row.why = why
+    elif why := why_not(variant, is_causal=site.causal, bias=site.bias): row.why = why
     else: row.state, row.variant, row.why = 'converted', variant, _note(site, variant)
     return row
 

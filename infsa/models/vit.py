@@ -12,10 +12,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from ..command import one_of
 from .attention import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, InfSAttention
+from .backbone import Backbone, make_head, read_pool
 from ..operators.inputs import no_autocast, widen
 
 # %% ../../nbs/3_models/31_vit.ipynb #d7def7af
@@ -28,10 +28,11 @@ class DropPath(nn.Module):
         if not 0 <= p < 1: raise ValueError(f'drop_path must lie in [0, 1), got {p}')
         self.p = p
 
-    def forward(self, x):
+    def forward(self, x, segment_ids=None): # (B, N) numbers below N, one for each image of a row
         if self.p == 0 or not self.training: return x
-        keep = torch.rand(x.shape[0], *[1]*(x.ndim - 1), device=x.device) >= self.p
-        return x * keep / (1 - self.p)
+        if segment_ids is None: coins = torch.rand(x.shape[0], *[1]*(x.ndim - 1), device=x.device)
+        else: coins = torch.rand(x.shape[:2], device=x.device).gather(1, segment_ids)[..., None]
+        return x * (coins >= self.p) / (1 - self.p)
 
     def extra_repr(self): return f'{self.p}'
 
@@ -81,10 +82,11 @@ class Block(nn.Module):
                                  nn.Linear(hidden, dim, **where))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x): # (B, N, C)
-        h = self.norm1(x)
-        x = x + self.drop_path(self.ls1(self.attn(h, h, h, need_weights=False)[0]))
-        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+    def forward(self, x, key_padding_mask=None, segment_ids=None): # (B, N, C)
+        h, told = self.norm1(x), dict(key_padding_mask=key_padding_mask, segment_ids=segment_ids)
+        mixed = self.attn(h, h, h, need_weights=False, **told)[0]
+        x = x + self.drop_path(self.ls1(mixed), segment_ids)
+        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))), segment_ids)
 
 # %% ../../nbs/3_models/31_vit.ipynb #625a1988
 def _pair(name, value):
@@ -104,7 +106,7 @@ def resize_matrix(n:int, # Numbers in a line
     return F.interpolate(units, (m, n), mode='bicubic', antialias=True)[0, 0]
 
 # %% ../../nbs/3_models/31_vit.ipynb #9d6d8370
-class _Patches(nn.Module):
+class _Patches(Backbone):
     "Patches, a class token, registers and learned positions, each with its size."
     def __init__(self, img_size, patch_size, dim, in_chans, reg_tokens, device, dtype):
         super().__init__()
@@ -123,6 +125,7 @@ class _Patches(nn.Module):
         self.register_parameter('reg_token', nn.Parameter(
             torch.empty(1, reg_tokens, dim, **where)) if reg_tokens else None)
         self.num_prefix_tokens = 1 + reg_tokens  # before the patches
+        self.num_features = self.embed_dim = self.head_hidden_size = dim
 
     def _grid(self, height, width):
         p = self.patch_size
@@ -135,6 +138,21 @@ class _Patches(nn.Module):
 class _PatchTokens(_Patches):
     """Patches as tokens behind a class token and registers, with learned positions that follow the
     image's grid."""
+    def prefix(self)->Tensor: # (1, 1 + registers, C)
+        "Class token with its position, and registers."
+        first = self.cls_token + self.pos_embed[:, :1]
+        return first if self.reg_token is None else torch.cat([first, self.reg_token], 1)
+
+    def positions(self, grid:tuple # Rows and columns of patches
+                 )->Tensor: # (1, patches, C)
+        "Positions of the patches, interpolated to `grid`."
+        pos = self.pos_embed[:, 1:]
+        if tuple(grid) == self.grid: return pos
+        wide, = widen(pos.unflatten(1, self.grid))  # (1, old height, old width, C)
+        up, across = (resize_matrix(n, m, wide) for n, m in zip(self.grid, grid))
+        with no_autocast(pos.device):
+            return (up @ (across @ wide).flatten(2)).view(1, -1, pos.shape[2]).to(pos.dtype)
+
     def embed(self, images:Tensor # (B, in_chans, height, width)
              )->Tensor: # (B, 1 + registers + patches, C)
         """Patch tokens behind class token and registers, with positions interpolated to the image's
@@ -142,16 +160,9 @@ class _PatchTokens(_Patches):
         if images.ndim != 4 or images.shape[1] != self.in_chans:
             raise ValueError(f'images must have shape (B, {self.in_chans}, height, width), got '
                              f'{tuple(images.shape)}')
-        grid = self._grid(*images.shape[2:])
-        cls_pos, pos = self.pos_embed[:, :1], self.pos_embed[:, 1:]
-        if grid != self.grid:
-            wide, = widen(pos.unflatten(1, self.grid))  # (1, old height, old width, C)
-            up, across = (resize_matrix(n, m, wide) for n, m in zip(self.grid, grid))
-            with no_autocast(pos.device):
-                pos = (up @ (across @ wide).flatten(2)).view(1, -1, pos.shape[2]).to(pos.dtype)
+        pos = self.positions(self._grid(*images.shape[2:]))
         x = self.patch_embed(images).flatten(2).mT + pos  # (B, patches, C)
-        first = [self.cls_token + cls_pos, *([] if self.reg_token is None else [self.reg_token])]
-        return torch.cat([*[t.expand(x.shape[0], -1, -1) for t in first], x], 1)
+        return torch.cat([self.prefix().expand(x.shape[0], -1, -1), x], 1)
 
 # %% ../../nbs/3_models/31_vit.ipynb #ee13270a
 def _init_weights(model):
@@ -181,23 +192,19 @@ def _variants(variant, depth):
 
 def _of_blocks(variants, options):
     "Arguments of the attention of each block: what its variant takes, or no variant here does."
-    each = {o: _for_each(o, x, len(variants)) if o == 'rho' else [x]*len(variants)
+    each = {o: _for_each(o, x, len(variants)) if o in ('rho', 'norm') else [x]*len(variants)
             for o, x in options.items()}
     acts = lambda o, v: v in (by := _TAKEN_BY.get(o, VARIANTS)) or not set(by) & set(variants)
     return [dict(variant=v, **{o: xs[i] for o, xs in each.items() if acts(o, v)})
             for i, v in enumerate(variants)]
 
 # %% ../../nbs/3_models/31_vit.ipynb #5ed91ec8
-# of the tokens, `n` of which stand before the patches
-_READS = dict(token=lambda x, n: x[:, 0], mean=lambda x, n: x[:, n:].mean(1),
-              each=lambda x, n: x[:, n:])
-
 class InfViT(_PatchTokens):
     "Vision transformer with `InfSAttention`; images of any size that the patch divides."
     def __init__(self,
                  img_size:int|tuple=224, # Height and width of the learned positions, pixels
                  patch_size:int=16, # Side of a patch, pixels
-                 num_classes:int=1000, # Classes of the head
+                 num_classes:int=1000, # Classes of the head; 0: no head
                  dim:int=1024, # C, model width
                  depth:int=4, # Blocks
                  num_heads:int=16, # H, divides `dim`
@@ -205,7 +212,7 @@ class InfViT(_PatchTokens):
                  variant:str|list='linear', # How tokens are mixed, in all blocks or in each
                  drop_path:float=0., # Probability to skip the last block's branches
                  in_chans:int=3, # Channels of an image
-                 pool:str='token', # What the head reads: 'token', the 'mean' patch, or 'each'
+                 pool:str='token', # What the head reads: 'token', 'mean', 'each' patch, or 'all'
                  representation:bool=False, # Whether a layer and tanh stand before the head
                  reg_tokens:int=0, # Registers: learned tokens beside the class token
                  init_values:float|None=None, # First value of a `LayerScale` a branch; None: none
@@ -213,19 +220,18 @@ class InfViT(_PatchTokens):
                  init_std:float=0., # Of first matrices; 0: one over the root of their inputs
                  device=None, # Of the parameters
                  dtype=None, # Of the parameters
-                 **kwargs # For `InfSAttention`, such as `qk_norm`; `rho` may be one a block
+                 **kwargs # For `InfSAttention`, such as `qk_norm`; `rho`, `norm` may be one a block
                 ):
         super().__init__(img_size, patch_size, dim, in_chans, reg_tokens, device, dtype)
         for name, value, least in (('norm_eps', norm_eps, 1e-12), ('init_std', init_std, 0)):
             if not least <= value < 1:
                 raise ValueError(f'{name} must lie in [{least}, 1), got {value}')
         where = dict(device=device, dtype=dtype)
-        if depth < 1 or num_classes < 1:
-            raise ValueError(f'depth and num_classes must be at least 1, got {depth} and '
-                             f'{num_classes}')
-        self.pool = one_of('pool', pool, _READS)
+        if depth < 1: raise ValueError(f'depth must be at least 1, got {depth}')
+        self.pool, self.num_classes = read_pool(pool), num_classes
         if not 0 <= drop_path < 1:
             raise ValueError(f'drop_path must lie in [0, 1), got {drop_path}')
+        self.drop_path_rate = drop_path
         rates = [drop_path*i/max(depth - 1, 1) for i in range(depth)]
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, mlp_ratio, drop_path=r, init_values=init_values,
@@ -234,7 +240,7 @@ class InfViT(_PatchTokens):
         self.norm, self.init_std = nn.LayerNorm(dim, norm_eps, **where), init_std
         self.pre_logits = (nn.Sequential(nn.Linear(dim, dim, **where), nn.Tanh()) if representation
                            else nn.Identity())
-        self.head, self.grad_checkpointing = nn.Linear(dim, num_classes, **where), False
+        self.head = make_head(dim, num_classes, **where)
         _init_weights(self)
 
     def reset_parameters(self)->None:
@@ -243,23 +249,6 @@ class InfViT(_PatchTokens):
         for m in self.modules():
             if m is not self and hasattr(m, 'reset_parameters'): m.reset_parameters()
         _init_weights(self)
-
-    def forward_features(self, images):
-        "Normalised tokens of the last block, (B, 1 + registers + patches, C)."
-        x, again = self.embed(images), self.grad_checkpointing and torch.is_grad_enabled()
-        for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
-        return self.norm(x)
-
-    def forward(self, images:Tensor # (B, in_chans, height, width)
-               )->Tensor: # (B, num_classes) logits; (B, patches, num_classes) where `pool='each'`
-        x = self.forward_features(images)
-        return self.head(self.pre_logits(_READS[self.pool](x, self.num_prefix_tokens)))
-
-    def set_grad_checkpointing(self, enable:bool=True # Whether blocks forget what they computed
-                              )->None:
-        "Make every block compute its forward pass again in backward, instead of keeping it."
-        self.grad_checkpointing = enable
 
     @torch.no_grad()
     def token_weights(self, images:Tensor # (B, in_chans, height, width)

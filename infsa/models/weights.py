@@ -125,9 +125,11 @@ def _fit_head(state, own, meta, vocab):
     "Gives `state` the head of the model where the classes are others; what was done, in words."
     old, new = (len(s['head.weight']) if 'head.weight' in s else 0 for s in (state, own))
     other = bool(meta) and vocab is not None and list(vocab) != meta['vocab']
-    if not old or old == new and not other: return []
+    if old == new and not (new and other): return []
+    for k in [k for k in state if k.startswith('head.')]: del state[k]
     state |= {k: t for k, t in own.items() if k.startswith('head.')}
-    return [f'a new head for {new} classes, in the place of one for {old}'
+    return [(f'a new head for {new} classes' if new else 'no head')
+            + (f', in the place of one for {old}' if old else ', where there was none')
             + (' others' if old == new else '')]
 
 def _fit_discounts(state, own):

@@ -16,4 +16,5 @@ __all__, __getattr__, __dir__ = lazy_names(
     routed='naive_routed_infsa route_shares routed_infsa routed_received absorbed_routes token_shares '
            'routed_key routed_value project_routes read_routes routed_context',
     segments='segment_batches by_segment',
+    weighted='naive_weighted_infsa check_weight weighted_infsa',
     testing='SIZES LIMITS Errors random_inputs every_mask relative compare check_twins')

@@ -15,7 +15,10 @@ __all__, __getattr__, __dir__ = lazy_names(
              'interface_attention past_only FAMILIES full_name adapter find_site REFUSED',
     plans='Row Report find_attention assign_variants change_around changing restore_weights revert '
           'softmax run_example module_outputs TOLERANCE relative plan',
-    places='Place Look branch_scale first_tensor find_places look',
-    calibrate='Fit Fits LAYERS head_gains ridge refit place_error calibrate',
+    places='Place Look branch_scale first_tensor attention_modules find_places '
+           'look',
+    calibrate='Fit Fits LAYERS head_gains ridge refit place_error teacher_of '
+              'calibrate',
     convert='convert save_converted load_converted BESIDE',
+    transfer='STAGES attention_loss feature_loss rate_at transfer',
     weights='weights_file save_model load_model load_weights file_metadata set_norms from_release')

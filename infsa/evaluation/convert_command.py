@@ -62,9 +62,18 @@ def write_converted(model, rows, out, said):
     frame = pd.DataFrame([{k: v for k, v in asdict(r).items() if k != 'cls'} for r in rows])
     load = f"load_converted(model, '{Path(out).name}'), where model is made as before"
     page = html_page(f'Conversion of {said}', f'{rows.counts()["converted"]} attention modules '
-                     f'mix another way. Read the weights by {load}.', {'Attention modules': [frame]})
+                     f'mix another way. Read the weights by {load}.',
+                     {'Attention modules': [frame]})
     save_converted(model, out)
     with whole_file(Path(out).with_suffix('.html')) as part: part.write_text(page, encoding='utf-8')
+
+# %% ../../nbs/7_evaluation/79_convert_command.ipynb #ea2b6d27
+def _check_out(out, force):
+    out = Path(out).expanduser()
+    if out.suffix != '.safetensors': raise ValueError(f'out must end in .safetensors, got {out}')
+    if not out.parent.is_dir(): raise FileNotFoundError(f'out: no folder {out.parent}')
+    if there := [f for f in (out, out.with_suffix('.html')) if f.exists()]:
+        if not force: raise FileExistsError(f'out: {there[0]} exists; pass --force')
 
 # %% ../../nbs/7_evaluation/79_convert_command.ipynb #2787560a
 def convert_model(model:str|None=None, # As `load_classifier` takes it
@@ -96,25 +105,7 @@ def convert_model(model:str|None=None, # As `load_classifier` takes it
     if out is not None: write_converted(net, rows, out, classifier.name)
     return rows
 
-def _check_out(out, force):
-    out = Path(out).expanduser()
-    if out.suffix != '.safetensors': raise ValueError(f'out must end in .safetensors, got {out}')
-    if not out.parent.is_dir(): raise FileNotFoundError(f'out: no folder {out.parent}')
-    if there := [f for f in (out, out.with_suffix('.html')) if f.exists()]:
-        if not force: raise FileExistsError(f'out: {there[0]} exists; pass --force')
-
-# %% ../../nbs/7_evaluation/79_convert_command.ipynb #51efcc7b
-_EXAMPLES = """examples:
-  infsa_convert --model timm:vit_tiny_patch16_224 --variant pure
-      what would become of each layer; nothing is written
-  infsa_convert --model timm:deit_tiny_patch16_224 --weights deit.pth --variant linear
-      --calibrate images/ --out deit_linear.safetensors
-      weights that are mended with unlabelled images, and deit_linear.html beside them
-  infsa_convert --model torchvision:vit_b_16 --variant '*layer_0.*=softmax' linear --out b.safetensors
-      a hybrid: the first layer keeps softmax
-exit codes: 0 done, 2 wrong arguments, or a layer that is refused, 130 interrupted (nothing is
-written)"""
-
+# %% ../../nbs/7_evaluation/79_convert_command.ipynb #96c9142f
 def _parser():
     p = OneLineParser('infsa_convert', 'Let the attention of a trained vision transformer mix '
                       'another way, and mend its weights without labels.', _EXAMPLES)
@@ -135,6 +126,19 @@ def _parser():
     p.add_argument('--out', metavar='FILE', help='.safetensors; the report is FILE with .html')
     p.add_argument('--force', action='store_true', help='overwrite what is there')
     return p
+
+# %% ../../nbs/7_evaluation/79_convert_command.ipynb #51efcc7b
+_EXAMPLES = """examples:
+  infsa_convert --model timm:vit_tiny_patch16_224 --variant pure
+      what would become of each layer; nothing is written
+  infsa_convert --model timm:deit_tiny_patch16_224 --weights deit.pth --variant linear
+      --calibrate images/ --out deit_linear.safetensors
+      weights that are mended with unlabelled images, and deit_linear.html beside them
+  infsa_convert --model torchvision:vit_b_16 --variant '*layer_0.*=softmax' linear
+      --out hybrid.safetensors
+      a hybrid: the first layer keeps softmax
+exit codes: 0 done, 2 wrong arguments, or a layer that is refused, 130 interrupted (nothing is
+written)"""
 
 # %% ../../nbs/7_evaluation/79_convert_command.ipynb #35f3fc5a
 def main(argv:list|None=None # Arguments; the command line's if None

@@ -11,6 +11,7 @@ from infsa.operators.multihop import multihop_infsa, naive_multihop_infsa, token
 from infsa.operators.pure import naive_pure_infsa, pure_infsa
 from infsa.operators.segments import by_segment
 from infsa.models.attention import InfSAttention
+from infsa.models.calibrate import calibrate
 from infsa.models.convert import convert, load_converted, save_converted
 from infsa.models.families import adapter
 from infsa.models.hub import model_card

@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT/'tools'))
 pytest.importorskip('timm'), pytest.importorskip('transformers')
 from convert_table import COLUMNS, ROWS, first, image, made, outcome, relative, run
 
+import processes
 from infsa import adapter, convert, plan, revert, softmax
 from infsa.models.plans import find_attention, module_outputs
 from infsa.models.families import FAMILIES, Site, full_name, is_converted
@@ -178,3 +179,28 @@ def test_save_pretrained_writes_what_loads_as_it_was(tmp_path):
     with pytest.raises(OSError): BertForSequenceClassification.from_pretrained(tmp_path)
     from infsa import load_converted
     with torch.no_grad(): assert torch.equal(load_converted(make, tmp_path/'infsa.safetensors')(**example).logits, model(**example).logits)
+
+
+def test_a_model_is_converted_by_command(tmp_path):
+    from PIL import Image
+    for i in range(70): Image.effect_noise((32, 32), 60 + i).convert('RGB').save(tmp_path/f'{i}.png')
+    words = ['--model', 'timm:test_vit', '--img-size', 32, '--variant', 'pure', '--device', 'cpu']
+    asked = [['--help'], [*words, '--calibrate', '.', '--first-weight', 1, '--out', 'a.safetensors'], [*words, '--out', 'a.safetensors'],
+             [*words, '--calibrate', 'nowhere'], [*words, '--variant', 'pur'], [*words, '--weights', 'none.pth'],
+             ['--model', 'timm:test_vit', '--layers', 'all'], [*words, '--exclude', 'blocks.9*'], words]
+    helped, done, *wrong, dry = processes.run_each('infsa_convert', asked, tmp_path)
+    assert helped.returncode == 0 and 'examples:' in helped.stdout and 'exit codes:' in helped.stdout
+    assert done.returncode == 0 and '6 converted' in done.stdout and done.stderr == '', done
+    assert 'blocks.5.attn' in (tmp_path/'a.html').read_text() and (tmp_path/'a.safetensors').stat().st_size > 1e6
+    for r, said in zip(wrong, ('--force', 'nowhere', 'did you mean pure', 'none.pth', 'needs --calibrate', 'blocks.9*'), strict=True): processes.refused(r, said)
+    assert dry.returncode == 0 and 'nothing is written' in dry.stdout
+
+
+def test_rotated_gated_attention_is_calibrated_and_comes_back():
+    timm = pytest.importorskip('timm')
+    model = timm.create_model('eva02_tiny_patch14_224', img_size=28, depth=2, num_classes=3).eval()
+    was = {n: p.detach().clone() for n, p in model.named_parameters()}
+    model, report = convert(model, 'pure', calibrate=[torch.randn(100, 3, 28, 28) for _ in range(4)], first_weight=1.)
+    assert [r.state for r in report] == ['converted']*2 and all(r.after < r.before for r in report)
+    assert any(not torch.equal(p, was[n]) for n, p in model.named_parameters() if n in was)
+    for n, p in revert(model).named_parameters(): assert torch.equal(p, was[n]), n

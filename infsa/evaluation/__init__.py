@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = lazy_names(
           'read_blacklist',
     classifier='Classifier read_state load_state load_classifier check_finite class_index '
                'distinct_names',
+    convert_command='find_images image_batches read_variants write_converted convert_model',
     evaluate='pair_models',
     explain='SAYS read_crops top_classes model_label map_figure image_pictures',
     map_scores='CONTROLS image_name control_maps maps_to_score UPSAMPLE map_quality',

@@ -13,6 +13,7 @@ from pathlib import Path
 from torch import nn
 
 from ..command import one_of
+from .calibrate import calibrate as calibrate_model
 from .families import (Setting, Site, change_mixer, full_name, is_converted,
                                    own_class)
 from .mixer import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, check_mixing
@@ -31,25 +32,35 @@ def convert(model:nn.Module, # Any with attention that a family knows
             norm:str|None=None, # Of the graphs, a key of `NORMS`; None: `DEFAULT_NORMS`
             refused:str='raise', # 'raise', or 'keep': layers that are refused stay as they are
             inplace:bool=True, # Whether `model` itself is changed, or a deep copy
+            calibrate=None, # Unlabelled batches that mend its weights, see `calibrate`
+            **kwargs # For `calibrate`: layers, gain, strength, first_weight
            )->tuple[nn.Module,Report]: # The model and a row for each attention module
     """Let the attention of a model mix another way, with its weights, names and hooks kept.
     Raises `ValueError` where a layer is refused, where a pattern matches nothing and where nothing
     would be converted."""
     _check_options(variant, rho, learn_rho, norm, refused)
+    if kwargs and calibrate is None:
+        raise ValueError(f'{", ".join(kwargs)}: given without batches to calibrate with')
     rows = plan(model, variant, include, exclude, example)
     _raise_refused(rows, refused)
     if not inplace: model = copy.deepcopy(model)
     for r in rows: _convert_row(model, r, rho, learn_rho, norm)
     change_around(model)
     _change_saving(model)
-    if example is not None: _try(model, example)
+    if example is not None: _try(model, partial(run_example, example=example))
+    if calibrate is not None: _try(model, partial(_mend, rows=rows, batches=calibrate, **kwargs))
     return model, rows
 
 # %% ../../nbs/3_models/33_convert.ipynb #9473b196
-def _try(model, example):
-    "A forward of the converted model; one that fails leaves no converted model behind."
-    try: run_example(model, example)
+def _try(model, what):
+    "Something done with the converted model; if it fails, no converted model is left behind."
+    try: what(model)
     except Exception: revert(model); raise
+
+def _mend(model, rows, batches, **kwargs):
+    fits = {f.attention: f for f in calibrate_model(model, batches, **kwargs)}
+    for r in rows:
+        if r.name in fits: r.before, r.after = fits[r.name].before, fits[r.name].after
 
 def _check_options(variant, rho, learn_rho, norm, refused):
     one_of('refused', refused, ('raise', 'keep'))

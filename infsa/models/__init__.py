@@ -7,7 +7,7 @@ __all__, __getattr__, __dir__ = lazy_names(
           'refuse_pairs read_mask first_logit discount_of cast_but_logit check_mixing mix_heads '
           'Mixing Mixer',
     attention='InfSAttention',
-    backbone='READS read_pool take_blocks make_head Backbone',
+    backbone='READS read_pool take_blocks draw_normal make_head Backbone',
     vit='SIZES DropPath LayerScale Block resize_matrix InfViT list_models model_parts '
         'refuse_options create_model',
     families='Redirect Site Setting read_sdpa_mask answer_sdpa check_call why_not Converted '

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..command import one_of
 from .attention import DEFAULT_NORMS, UNDISCOUNTED, VARIANTS, InfSAttention
-from .backbone import Backbone, make_head, read_pool
+from .backbone import Backbone, draw_normal, make_head, read_pool
 from ..operators.inputs import no_autocast, widen
 
 # %% ../../nbs/3_models/31_vit.ipynb #d7def7af
@@ -170,8 +170,8 @@ def _init_weights(model):
     the root of their inputs, embeddings with 0.02, biases zero."""
     std = getattr(model, 'init_std', 0.)
     for n, p in model.named_parameters():
-        if n in ('cls_token', 'pos_embed', 'reg_token'): nn.init.trunc_normal_(p, std=0.02)
-        elif p.ndim > 1: nn.init.trunc_normal_(p, std=std or p[0].numel()**-0.5)
+        if n in ('cls_token', 'pos_embed', 'reg_token'): draw_normal(p, 0.02)
+        elif p.ndim > 1: draw_normal(p, std or p[0].numel()**-0.5)
         elif n.endswith('bias'): nn.init.zeros_(p)
 
 # %% ../../nbs/3_models/31_vit.ipynb #0603c32f

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['HEEDED', 'NotWritten', 'write_checkpoint', 'read_checkpoint', 'checkpoints', 'last_checkpoint', 'rank', 'StepSeeds',
-           'History', 'unwrapped', 'check_keeping', 'Checkpoint', 'regrouped', 'keep_checkpoints']
+           'History', 'alone_in', 'unwrapped', 'check_keeping', 'Checkpoint', 'regrouped', 'keep_checkpoints']
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #e064ad19
-import hashlib, os, pickle, signal, time, warnings
+import errno, hashlib, os, pickle, platform, signal, time, warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..command import whole_file
@@ -135,6 +136,37 @@ def _record_again(recorder, state):
     recorder.values, recorder.lrs = list(state['values']), list(state['lrs'])
     recorder.iters, recorder.losses = list(state['iters']), list(state['losses'].unbind())
     recorder.smooth_loss.count, recorder.smooth_loss.val = state['smooth']
+
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #734a49f7
+def _locks(f):
+    "Whether this process holds the lock of the open file `f`; warns where files have no locks."
+    try: import fcntl
+    except ImportError: return True  # Windows
+    try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        if e.errno in (errno.EACCES, errno.EAGAIN): return False
+        warnings.warn(f'{f.name} cannot be locked ({e.strerror}): a second run in this folder '
+                      'would not be refused')
+    return True
+
+_HELD = set()  # by this process, whose own locks do not stop it
+
+@contextmanager
+def alone_in(folder # Of a run; made if it is not there
+            ): # Context manager
+    "Inside, `folder` is this run's alone; raises `FileExistsError` where it is another's."
+    file = Path(folder).absolute()/'checkpoints'/'.lock'
+    if rank(): yield; return  # the first process holds it for all
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, 'a+') as f:
+        if file in _HELD or not _locks(f):
+            f.seek(0)
+            raise FileExistsError(f'{folder} is in use by {f.read() or "another process"}')
+        f.truncate(0)
+        print(f'process {os.getpid()} on {platform.node()}', end='', file=f, flush=True)
+        _HELD.add(file)
+        try: yield
+        finally: _HELD.remove(file)
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #631cdd7a
 def unwrapped(model:nn.Module # As the learner has it

@@ -73,7 +73,9 @@ def together(device=None, # Where to train; None: fastai's choice
     dist.init_process_group('cpu:gloo,cuda:nccl' if on_gpu else 'gloo',
                             timeout=timedelta(minutes=patience))
     try:
-        with _noticing(): yield
+        with _noticing():
+            yield
+            agreed(None)  # whoever ends first may end the first process, which still writes
     finally: dist.destroy_process_group()
 
 # %% ../../nbs/6_training/60c_distributed.ipynb #7222ea05

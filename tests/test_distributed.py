@@ -1,5 +1,6 @@
 "One training in several processes, as torchrun starts it."
 import json, os, signal, socket, subprocess, sys
+from itertools import product
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_to_the_same_end(tmp_path
 
 def test_a_run_of_two_goes_on_as_one(tmp_path, made):
     mini = made(200, 50)
-    r, out = trained(tmp_path, mini, '--epochs', 1, *ARGS[2:], '--out', 'run', processes=2)
+    r, out = trained(tmp_path, mini, '--epochs', 1, *ARGS[2:], '--shard', '--out', 'run', processes=2)
     assert r.returncode == 0, r.stderr
     r, _ = trained(tmp_path, None, '--resume', 'run', '--epochs', 2)
     assert r.returncode == 0 and 'learning rate follows the longer course' in r.stderr, r.stderr
@@ -115,18 +116,19 @@ class Leave(Callback):
     def after_batch(self):
         if self.training and (self.epoch, self.iter) == (1, 2): raise Gone('now')
 
-def train(name, begun=None, leave=False):
+def train(name, begun=None, leave=False, shard=False, variant=None):
+    if variant is None: return [train(f'{v} {name}', begun and f'{v} {begun}', leave, shard, v) for v in ('linear', 'pure')]
     state = begun and last_checkpoint(begun)[1]
     assert not begun or (state['epoch'], state['batch']) == (1, 3)
     dls = imagenet_dls(sys.argv[1], 32, 32//world(), crop_pct=1., progress=False, device='cpu', num_workers=0)
     for dl in dls.loaders: dl.rank, dl.world = rank(), world()
     torch.manual_seed(0)
-    learner = make_learner(dls, create_model(sys.argv[2]).double(), RECIPES['mini'], Path('.'))
+    learner = make_learner(dls, create_model(f'infvit_mini_{variant}').double(), RECIPES['mini'], Path('.'))
     learner.opt_func = lambda groups, lr: OptimWrapper(opt=torch.optim.SGD([p for g in groups for p in g], lr=lr, momentum=0.9))
     learner.add_cbs([Double(), *[Leave()]*leave])
     learner.lr = 0.01  # small enough for rounding not to grow
     keep_checkpoints(learner, name, state, every=1e-9 if leave else 1e9)
-    with learner.no_bar(), learner.no_logging(), shared(learner):
+    with learner.no_bar(), learner.no_logging(), shared(learner, shard):
         try: learner.fit(2)
         except Gone: return
     if rank() == 0: torch.save((learner.model.state_dict(), [[float(v) for v in row] for row in learner.recorder.values]), name + '.pt')
@@ -139,20 +141,23 @@ with together('cpu'):
     train('two')
     train('left by two', leave=True)
     train('one then two', 'left by one')
-if first: train('two then one', 'left by two')
+    train('shared out', shard=True)
+    train('left shared out', leave=True, shard=True)
+    train('one then shared out', 'left by one', shard=True)
+if first:
+    train('two then one', 'left by two')
+    train('shared out then one', 'left shared out')
 '''
 
 
-@pytest.mark.parametrize('variant', ['linear', 'pure'])
-def test_a_step_is_that_of_all_images_to_the_last_digits(tmp_path, made, variant):
+def test_a_step_is_that_of_all_images_to_the_last_digits(tmp_path, made):
     (tmp_path/'train.py').write_text(IN_DOUBLE)
-    r = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'train.py', str(made(200, 50)), f'infvit_mini_{variant}'], cwd=tmp_path,
+    r = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'train.py', str(made(200, 50))], cwd=tmp_path,
                        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', MPLBACKEND='agg'), capture_output=True, text=True, timeout=LONG)
     assert r.returncode == 0, r.stderr
-    one, rows = torch.load(tmp_path/'one.pt', weights_only=True)
-    for name in ('two', 'two then one', 'one then two'):
-        weights, again = torch.load(tmp_path/f'{name}.pt', weights_only=True)
+    for variant, name in product(('linear', 'pure'), ('two', 'two then one', 'one then two', 'shared out', 'one then shared out', 'shared out then one')):
+        (one, rows), (weights, again) = (torch.load(tmp_path/f'{variant} {n}.pt', weights_only=True) for n in ('one', name))
         # twelve steps of gradient descent in float64, whose size would show a sum in place of a mean; rounding is 1e-16, a thousand of it are allowed
-        for k, w in one.items(): torch.testing.assert_close(weights[k], w, rtol=0, atol=1e-13, msg=f'{name}: {k}')
+        for k, w in one.items(): torch.testing.assert_close(weights[k], w, rtol=0, atol=1e-13, msg=f'{variant} {name}: {k}')
         # of validation: all images once; losses are smoothed in float32
-        for a, b in zip(rows, again, strict=True): assert a == pytest.approx(b, abs=1e-6), (name, a, b)
+        for a, b in zip(rows, again, strict=True): assert a == pytest.approx(b, abs=1e-6), (variant, name, a, b)

@@ -4,9 +4,10 @@ from infsa.command import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     average='AverageWeights AverageAccuracy',
-    checkpoint='HEEDED Checkpoint History NotWritten StepSeeds alone_in checkpoints keep_checkpoints '
-               'check_keeping last_checkpoint rank read_checkpoint regrouped unwrapped '
-               'write_checkpoint',
+    checkpoint='HEEDED Checkpoint History NotWritten StepSeeds alone_in checkpoints is_sharded '
+               'keep_checkpoints '
+               'check_keeping last_checkpoint rank read_checkpoint regrouped unwrapped whole '
+               'whole_model write_checkpoint',
     distributed='LostProcess Together agreed launched shared together world',
     optimise='NO_DECAY OPTIMIZERS param_groups adamw lamb lr_scales warmup_cosine',
     recipe='LOSSES RECIPES RECIPE_HELP Recipe BinaryCrossEntropy LossAsTrained PlainValidation '

@@ -8,15 +8,18 @@ __all__ = ['launched', 'LostProcess', 'world', 'agreed', 'together', 'Together',
 # %% ../../nbs/6_training/60c_distributed.ipynb #4bb2f0ec
 import os, warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import timedelta
 
-from .checkpoint import rank, unwrapped
+from .checkpoint import is_sharded, rank, unwrapped, whole_model
 
 import torch
 import torch.distributed as dist
 from fastai.callback.core import Callback
 from fastai.learner import Learner
-from fastcore.basics import noop
+from fastcore.basics import noop, patch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 # %% ../../nbs/6_training/60c_distributed.ipynb #71f54d98
@@ -83,13 +86,14 @@ class Together(Callback):
     "Shares a training out over the processes of a group."
     order = 11
     def before_fit(self):
+        if rank(): self.learn.logger = noop
+        if is_sharded(self.model): return
         device = self.dls.device
         ids = [torch.cuda.current_device()] if device.type == 'cuda' else None
         self.model.to(device)
         with warnings.catch_warnings():  # of a name that newer versions change
             warnings.filterwarnings('ignore', message='.*broadcast_buffers')
             self.learn.model = DistributedDataParallel(self.model, ids, broadcast_buffers=False)
-        if rank(): self.learn.logger = noop
 
     def after_loss(self):
         if not self.training: return
@@ -110,14 +114,41 @@ class Together(Callback):
             dist.all_reduce(sums)
             metric.total, metric.count = sums.tolist()
 
+# %% ../../nbs/6_training/60c_distributed.ipynb #7c6b10ba
+@patch
+def _gather(self:Together, all_weights):
+    "Lets each process have all weights, or its part of them again."
+    if not is_sharded(self.model): return
+    self.model.set_reshard_after_forward(not all_weights)
+    for m in (*self.model.blocks, self.model): m.unshard() if all_weights else m.reshard()
+
+@patch
+def before_train(self:Together): self._gather(False)
+@patch
+def after_train(self:Together): self._gather(True)
+
 # %% ../../nbs/6_training/60c_distributed.ipynb #9213aa8e
+def _shard(learner):
+    "Lets the processes share the weights of `learner`, block by block; keeps an empty whole model."
+    if hasattr(learner, 'average_weights'):
+        raise ValueError('shard does not go with an average of the weights')
+    device = learner.dls.device
+    model = learner.model.to(device=device, memory_format=torch.contiguous_format)
+    learner.plain = deepcopy(model)
+    mesh = init_device_mesh(device.type, (world(),))
+    for m in (*model.blocks, model): fully_shard(m, mesh=mesh)
+
 @contextmanager
-def shared(learner:Learner # From `make_learner`, with `ImageLoader`s
+def shared(learner:Learner, # From `make_learner`, with `ImageLoader`s
+           shard:bool=False, # Whether the processes share the weights; one alone has them all
           ): # Context manager
     "Inside, `learner` trains with the other processes of the group, if there are any."
+    if shard and world() > 1: _shard(learner)
     if world() > 1: learner.add_cb(Together())
     try:
-        with _noticing(): yield
+        with _noticing():
+            yield
+            if hasattr(learner, 'plain'): whole_model(learner)
     finally:
-        learner.model = unwrapped(learner.model)
+        learner.model = vars(learner).pop('plain', None) or unwrapped(learner.model)
         learner.remove_cb(Together)

@@ -53,17 +53,8 @@ def ring_bytes(parameters:int, # P, whose gradients are float32
     return rounds*(gpus - 1)/gpus*4*parameters
 
 # %% ../../nbs/6_training/65_planning.ipynb #7a824bb5
-def plan_run(model:str, # Name for `create_model`
-             gpus:int=1, # n, each with one process
-             bs:int=1024, # B, images of a step over all GPUs
-             accumulate:int=1, # a, batches a step is split into on each GPU
-             epochs:int=300, # Passes over the images
-             images:int=1_281_167, # Training images; ImageNet-1K's
-             images_per_s:float|None=None, # s, measured on one GPU; None: no hours
-             average:bool=True, # Whether an average of the weights is kept
-             **kwargs # For `kept_bytes`: img_size, checkpoint_gradients, arguments of `InfViT`
-            )->dict: # parameters, GiB on a GPU, GB sent in a step, steps, hours
-    "Says what a training in float32 takes on each of `gpus` GPUs."
+def _check_plan(gpus, bs, accumulate, epochs, images_per_s, average, shard):
+    "Raises a `ValueError` for a plan that no run could follow."
     for name, value in dict(gpus=gpus, bs=bs, accumulate=accumulate, epochs=epochs).items():
         if not (isinstance(value, int) and value >= 1):
             raise ValueError(f'{name} must be a whole number, at least 1, got {value!r}')
@@ -72,13 +63,31 @@ def plan_run(model:str, # Name for `create_model`
                          f'{gpus} of them')
     if not (images_per_s is None or images_per_s > 0):
         raise ValueError(f'images_per_s must be above 0, got {images_per_s!r}')
+    if shard and average: raise ValueError('average must be False with shard, got True')
+
+# %% ../../nbs/6_training/65_planning.ipynb #fd72c5d8
+def plan_run(model:str, # Name for `create_model`
+             gpus:int=1, # n, each with one process
+             bs:int=1024, # B, images of a step over all GPUs
+             accumulate:int=1, # a, batches a step is split into on each GPU
+             epochs:int=300, # Passes over the images
+             images:int=1_281_167, # Training images; ImageNet-1K's
+             images_per_s:float|None=None, # s, measured on one GPU; None: no hours
+             average:bool=True, # Whether an average of the weights is kept
+             shard:bool=False, # Whether the GPUs share weights, gradients and moments
+             **kwargs # For `kept_bytes`: img_size, checkpoint_gradients, arguments of `InfViT`
+            )->dict: # parameters, GiB on a GPU, GB sent in a step, steps, hours
+    "Says what a training in float32 takes on each of `gpus` GPUs."
+    _check_plan(gpus, bs, accumulate, epochs, images_per_s, average, shard)
     shape = {k: v for k, v in kwargs.items() if k != 'checkpoint_gradients'}
     with torch.device('meta'): net = create_model(model, **shape)
     P = sum(p.numel() for p in net.parameters())
     batch, steps = bs//(gpus*accumulate), images//bs*epochs
-    gib = dict(weights=4*P, gradients=4*P, optimizer=8*P, average=4*P*average,
+    own = P/gpus if shard else P
+    gib = dict(weights=4*own, gradients=4*own, optimizer=8*own, average=4*own*average,
                activations=batch*kept_bytes(model, **kwargs))
     gib = {k: b/2**30 for k, b in gib.items()}
     return dict(model=model, gpus=gpus, batch=batch, parameters=P, gib=gib | dict(
-                all=sum(gib.values())), sent_gb=ring_bytes(P, gpus)/1e9, steps=steps,
+                all=sum(gib.values())), steps=steps,
+                sent_gb=ring_bytes(P, gpus, 3 if shard else 2)/1e9,
                 hours=images_per_s and steps*bs/(images_per_s*gpus)/3600)

@@ -124,6 +124,15 @@ def _save_run(learner, config, finished):
     write_json(out/('summary.json' if finished else 'interrupted.json'), summary)
     return summary
 
+# %% ../../nbs/6_training/61_run.ipynb #d6c57552
+def _check_shard(recipe, speed):
+    "Raises a `ValueError` for settings that shared weights do not go with."
+    refused = dict(average=recipe.average, optimizer=recipe.optimizer if recipe.optimizer == 'lamb'
+                   else '', precision=speed.precision if speed.precision == 'fp16' else '',
+                   compile=speed.compile)
+    for name, value in refused.items():
+        if speed.shard and value: raise ValueError(f'shard does not go with {name} {value}')
+
 # %% ../../nbs/6_training/61_run.ipynb #eaf42340
 def _check(model, model_args, recipe, speed, seed, device):
     """Raises a `ValueError` for what would otherwise only fail after the data are read; returns
@@ -137,6 +146,7 @@ def _check(model, model_args, recipe, speed, seed, device):
         shares = f', and {world()} processes share it' if world() > 1 else ''
         raise ValueError(f'accumulate must divide bs, got {speed.accumulate} and '
                          f'{recipe.bs}{shares}')
+    _check_shard(recipe, speed)
     try: torch.zeros(1, device=device or 'cpu').item()
     except (RuntimeError, AssertionError) as e:
         raise ValueError(
@@ -193,7 +203,7 @@ def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
                      on_best=lambda m: _save_weights(m, out/'best.safetensors', config, dls))
     with no_interrupt():
         try:
-            with acting(learner, speed), shared(learner):
+            with acting(learner, speed), shared(learner, speed.shard):
                 finished = fit(learner, recipe)  # which listens
             ended, stopped = dict(finished=finished, out=str(out)), learner.stopped_by in HEEDED
             if stopped: ended['stopped_by'] = signal.Signals(learner.stopped_by).name

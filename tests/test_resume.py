@@ -56,6 +56,16 @@ def test_sigterm_leaves_a_checkpoint_and_code_75(tmp_path, mini, calm):
     assert infsa_train('--resume', 'run', cwd=tmp_path).returncode == 0 and ended(out) == calm
 
 
+def test_a_run_cannot_go_on_twice_at_once(tmp_path, mini, calm):
+    out = tmp_path/'run'
+    process = start('infsa_train', '--data', mini, *SHORT, '--out', 'run', cwd=tmp_path)
+    wait_until(lambda: list(out.glob('checkpoints/epoch*')), process)
+    process.send_signal(signal.SIGSTOP)  # it holds its lock, and does not end meanwhile
+    refused(infsa_train('--resume', 'run', cwd=tmp_path), f'run is in use by process {process.pid} on ')
+    process.send_signal(signal.SIGCONT)
+    assert finish(process).returncode == 0 and ended(out) == calm
+
+
 def test_two_runs_that_start_at_once_get_two_folders(tmp_path, mini):
     args = ['--data', mini, '--epochs', 1, '--warmup', 0, '--bs', 32, '--device', 'cpu']
     processes = [start('infsa_train', *args, '--lr', lr, cwd=tmp_path) for lr in (1e-3, 2e-3)]

@@ -1,5 +1,5 @@
-"Kills training runs at random moments and counts how many go on to the end of a run that was left alone."
-import argparse, os, random, signal, subprocess, sys, tempfile, time
+"Kills training runs at random moments, or asks them to stop, and counts how many go on to the end of a run that was left alone."
+import argparse, os, random, signal, socket, subprocess, sys, tempfile, time
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,19 +45,53 @@ def killed_runs(tries, workers, seed, data, tmp):
     return dict(workers=workers, tries=tries, killed=killed, writing=writing, same=same)
 
 
+def launch(args, processes):
+    "A run as so many processes, each the leader of a group with its workers."
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        told = dict(WORLD_SIZE=str(processes), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(s.getsockname()[1])) if processes > 1 else {}
+    env = dict(os.environ, OMP_NUM_THREADS='1', MPLBACKEND='agg', **told)
+    ranks = [dict(RANK=str(r), LOCAL_RANK=str(r)) if told else {} for r in range(processes)]
+    return [subprocess.Popen(command(*args), env=env | r, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) for r in ranks]
+
+
+def asked_runs(tries, workers, processes, seed, data, tmp):
+    "How runs end after SIGTERM at random moments of training: the seconds until all processes are gone, their exit codes, the runs that ended as one that was left alone."
+    args = '--data', data, '--epochs', '8', *RUN[2:-1], '1000', '--num-workers', workers
+    calm, rng, seconds, codes, same = tmp/f'left{workers}-{processes}', random.Random(seed), [], [], 0
+    if any(p.wait() for p in launch((*args, '--out', calm), processes)): raise SystemExit('the run that is left alone failed')
+    for i in range(tries):
+        out = tmp/f'asked{workers}-{processes}-{i}'
+        running = launch((*args, '--out', out), processes)
+        while not (out/'history.csv').exists() and running[0].poll() is None: time.sleep(0.01)
+        time.sleep(rng.uniform(0, 2))
+        began = time.monotonic()
+        for p in running:
+            with suppress(ProcessLookupError): os.killpg(p.pid, signal.SIGTERM)
+        codes += [p.wait() for p in running]
+        seconds.append(time.monotonic() - began)
+        if not (out/'summary.json').exists():
+            if any(p.wait() for p in launch(('--resume', out), processes)): raise SystemExit(f'{out} did not go on')
+        same += ended(out) == ended(calm)
+    return dict(workers=workers, processes=processes, tries=tries, seconds=sorted(round(s, 2) for s in seconds), codes={str(c): codes.count(c) for c in sorted(set(codes))}, same=same)
+
+
 def main(argv=None):
     "The command."
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('--tries', type=int, default=20)
     p.add_argument('--seed', type=int, default=0)
-    p.add_argument('--out', default='nbs/results/killed.json')
+    p.add_argument('--ask', action='store_true', help='SIGTERM instead of SIGKILL, to one process and to two')
+    p.add_argument('--out', help='nbs/results/killed.json, or asked.json with --ask')
     args = p.parse_args(argv)
     from infsa.command import environment, write_json
     from infsa.data.mini import mini_imagenet
     tmp = Path(tempfile.mkdtemp())
     data = mini_imagenet(tmp/'mini', n_train=256, n_valid=60, progress=False)
-    rows = [killed_runs(args.tries, w, args.seed, data, tmp) for w in (0, 2)]
-    write_json(args.out, dict(command='python tools/kill_runs.py', seed=args.seed, environment=environment(), rows=rows))
+    if args.ask: rows = [asked_runs(args.tries, w, n, args.seed, data, tmp) for w, n in ((0, 1), (2, 1), (1, 2))]
+    else: rows = [killed_runs(args.tries, w, args.seed, data, tmp) for w in (0, 2)]
+    out = args.out or f'nbs/results/{"asked" if args.ask else "killed"}.json'
+    write_json(out, dict(command='python tools/kill_runs.py' + ' --ask'*args.ask, seed=args.seed, environment=environment(), rows=rows))
     for row in rows: print(row)
     return 0 if all(r['same'] == r['tries'] for r in rows) else 1
 

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['HEEDED', 'NotWritten', 'write_checkpoint', 'read_checkpoint', 'checkpoints', 'last_checkpoint', 'rank', 'StepSeeds',
-           'History', 'unwrapped', 'check_keeping', 'Checkpoint', 'regrouped', 'keep_checkpoints']
+           'History', 'alone_in', 'unwrapped', 'is_sharded', 'whole', 'whole_model', 'check_keeping', 'Checkpoint',
+           'regrouped', 'keep_checkpoints']
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #e064ad19
-import hashlib, os, pickle, signal, time, warnings
+import errno, hashlib, os, pickle, platform, signal, time, warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..command import whole_file
@@ -21,6 +23,8 @@ from fastai.callback.progress import CSVLogger
 from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #ba14d6c1
 class NotWritten(OSError): "A result could not be written; what was there before it still is."
@@ -136,12 +140,67 @@ def _record_again(recorder, state):
     recorder.iters, recorder.losses = list(state['iters']), list(state['losses'].unbind())
     recorder.smooth_loss.count, recorder.smooth_loss.val = state['smooth']
 
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #734a49f7
+def _locks(f):
+    "Whether this process holds the lock of the open file `f`; warns where files have no locks."
+    try: import fcntl
+    except ImportError: return True  # Windows
+    try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        if e.errno in (errno.EACCES, errno.EAGAIN): return False
+        warnings.warn(f'{f.name} cannot be locked ({e.strerror}): a second run in this folder '
+                      'would not be refused')
+    return True
+
+_HELD = set()  # by this process, whose own locks do not stop it
+
+@contextmanager
+def alone_in(folder # Of a run; made if it is not there
+            ): # Context manager
+    "Inside, `folder` is this run's alone; raises `FileExistsError` where it is another's."
+    file = Path(folder).absolute()/'checkpoints'/'.lock'
+    if rank(): yield; return  # the first process holds it for all
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, 'a+') as f:
+        if file in _HELD or not _locks(f):
+            f.seek(0)
+            raise FileExistsError(f'{folder} is in use by {f.read() or "another process"}')
+        f.truncate(0)
+        print(f'process {os.getpid()} on {platform.node()}', end='', file=f, flush=True)
+        _HELD.add(file)
+        try: yield
+        finally: _HELD.remove(file)
+
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #631cdd7a
 def unwrapped(model:nn.Module # As the learner has it
              )->nn.Module: # Without what distributes it
     "The model that was wrapped for several processes, or the model itself."
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #2b5297c4
+def is_sharded(model:nn.Module)->bool:
+    "Whether processes share the weights of `model`."
+    return isinstance(model, FSDPModule)
+
+def whole(state): # Dicts, lists and tensors, as a `state_dict` has them
+    "The same with each shared tensor put together; every process must ask for it."
+    if isinstance(state, dict): return {k: whole(v) for k, v in state.items()}
+    if isinstance(state, (list, tuple)): return type(state)(whole(v) for v in state)
+    return state.full_tensor() if isinstance(state, DTensor) else state
+
+def _part(tensor, like): # This process's part of a whole tensor, shared as `like` is
+    if not isinstance(like, DTensor) or tensor.shape != like.shape: return tensor
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements,
+                             src_data_rank=None)
+
+def whole_model(learner # Or one of its callbacks
+               )->nn.Module:
+    "The model with all its weights; every process must ask for one that is shared."
+    if not is_sharded(learner.model): return unwrapped(learner.model)
+    learner.plain.load_state_dict(whole(learner.model.state_dict()))
+    return learner.plain
+
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #3c597cbb
 def _with_state(learner):
     "Callbacks of `learner` that have a state; asking the object would ask the model."
     return {cb.name: cb for cb in learner.cbs if hasattr(type(cb), 'load_state_dict')}
@@ -178,12 +237,14 @@ def regrouped(state:dict, # From `last_checkpoint`
     return state | dict(batch=batch, place=(share, steps//old*new),
                         loader=state['loader'] | dict(batches=batch))
 
+# %% ../../nbs/6_training/60b_checkpoint.ipynb #dada1d9c
 @patch
 def state_dict_of_run(self:Checkpoint)->dict:
     "All that the run needs to go on from `at`."
     learner, (epoch, batch) = self.learn, self.at
     return dict(epoch=epoch, batch=batch, place=(float(learner.pct_train), learner.train_iter),
-                model=unwrapped(learner.model).state_dict(), optimizer=learner.opt.state_dict(),
+                model=whole(unwrapped(learner.model).state_dict()),
+                optimizer=whole(learner.opt.state_dict()),
                 loader=learner.dls.train.state_dict(batch or None),
                 recorder=_recorded(learner.recorder),
                 callbacks={n: cb.state_dict() for n, cb in _with_state(learner).items()})
@@ -193,8 +254,12 @@ def before_fit(self:Checkpoint):
     self.since, learner, state = time.monotonic(), self.learn, self.state
     if state is None: return
     self.at, self.state = (state['epoch'], state['batch']), None
-    unwrapped(learner.model).load_state_dict(state['model'])
-    learner.opt.load_state_dict(state['optimizer'])
+    model, given = unwrapped(learner.model), state['optimizer']
+    like = model.state_dict()
+    model.load_state_dict({k: _part(v, like[k]) for k, v in state['model'].items()})
+    params = [p for g in learner.opt.opt.param_groups for p in g['params']]
+    moments = {i: {k: _part(t, params[i]) for k, t in s.items()} for i, s in given['state'].items()}
+    learner.opt.load_state_dict(given | dict(state=moments))
     learner.dls.train.load_state_dict(state['loader'])
     _record_again(learner.recorder, state['recorder'])
     for name, cb in _with_state(learner).items():
@@ -207,12 +272,14 @@ def save(self:Checkpoint):
     "Write a checkpoint of `at`, if all is finite, and let older ones go."
     stop = getattr(self.learn, 'stop_on_non_finite', None)
     if stop: stop.look()
+    if rank() and not is_sharded(self.learn.model): return
+    state = self.state_dict_of_run()
     if rank(): return
-    weights = unwrapped(self.learn.model).state_dict().values()
+    weights = state['model'].values()
     if not torch.stack([w.isfinite().all() for w in weights if w.is_floating_point()]).all():
         raise NonFiniteLoss(f'weights are not finite at epoch {self.at[0]}, step {self.at[1]}; '
                             'try a lower --lr or a longer --warmup')
-    try: self.file = write_checkpoint(self.folder, self.state_dict_of_run())
+    try: self.file = write_checkpoint(self.folder, state)
     except OSError as e:
         before = f'; the last one is {self.file}' if self.file else ''
         raise NotWritten(f'no checkpoint could be written to {self.folder}: '
@@ -223,6 +290,13 @@ def save(self:Checkpoint):
     self.since = time.monotonic()
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #394d0335
+@patch
+def _together(self:Checkpoint, late): # What the first finds, where all must save together
+    if not is_sharded(self.learn.model): return late
+    said = torch.tensor(int(late))
+    dist.broadcast(said, 0)
+    return bool(said)
+
 @patch
 def _best(self:Checkpoint): # Epoch of the best accuracy, the first of equals; -1: there is none
     recorder = self.learn.recorder
@@ -236,14 +310,15 @@ def after_batch(self:Checkpoint):
     if not whole_step(self.learn): return
     if self.training: self.at = self.epoch, self.iter + 1
     due = self.training and self.iter + 1 < self.n_iter
-    if (stop and stop.is_due()) or (due and time.monotonic() - self.since >= 60*self.every):
-        self.save()
+    late = due and self._together(time.monotonic() - self.since >= 60*self.every)
+    if (stop and stop.is_due()) or late: self.save()
 
 @patch
 def after_epoch(self:Checkpoint):
     self.at = self.epoch + 1, 0
-    if self.on_best and not rank() and self._best() == self.epoch:
-        self.on_best(unwrapped(self.learn.model))
+    if self.on_best and self._best() == self.epoch:
+        model = whole_model(self.learn)
+        if not rank(): self.on_best(model)
     self.save()
 
 # %% ../../nbs/6_training/60b_checkpoint.ipynb #e99c9d94

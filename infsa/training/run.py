@@ -22,9 +22,9 @@ from ..maps.overlay import plot_token_weights
 from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
                                    learning_rate, make_learner, setting_help)
 from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
-from .checkpoint import (HEEDED, NotWritten, check_keeping, checkpoints,
+from .checkpoint import (HEEDED, NotWritten, alone_in, check_keeping, checkpoints,
                                        keep_checkpoints, last_checkpoint, regrouped)
-from .distributed import agreed, rank, shared, together, world
+from .distributed import LostProcess, agreed, rank, shared, together, world
 
 import matplotlib.pyplot as plt
 import torch
@@ -124,6 +124,15 @@ def _save_run(learner, config, finished):
     write_json(out/('summary.json' if finished else 'interrupted.json'), summary)
     return summary
 
+# %% ../../nbs/6_training/61_run.ipynb #d6c57552
+def _check_shard(recipe, speed):
+    "Raises a `ValueError` for settings that shared weights do not go with."
+    refused = dict(average=recipe.average, optimizer=recipe.optimizer if recipe.optimizer == 'lamb'
+                   else '', precision=speed.precision if speed.precision == 'fp16' else '',
+                   compile=speed.compile)
+    for name, value in refused.items():
+        if speed.shard and value: raise ValueError(f'shard does not go with {name} {value}')
+
 # %% ../../nbs/6_training/61_run.ipynb #eaf42340
 def _check(model, model_args, recipe, speed, seed, device):
     """Raises a `ValueError` for what would otherwise only fail after the data are read; returns
@@ -137,6 +146,7 @@ def _check(model, model_args, recipe, speed, seed, device):
         shares = f', and {world()} processes share it' if world() > 1 else ''
         raise ValueError(f'accumulate must divide bs, got {speed.accumulate} and '
                          f'{recipe.bs}{shares}')
+    _check_shard(recipe, speed)
     try: torch.zeros(1, device=device or 'cpu').item()
     except (RuntimeError, AssertionError) as e:
         raise ValueError(
@@ -193,7 +203,7 @@ def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
                      on_best=lambda m: _save_weights(m, out/'best.safetensors', config, dls))
     with no_interrupt():
         try:
-            with acting(learner, speed), shared(learner):
+            with acting(learner, speed), shared(learner, speed.shard):
                 finished = fit(learner, recipe)  # which listens
             ended, stopped = dict(finished=finished, out=str(out)), learner.stopped_by in HEEDED
             if stopped: ended['stopped_by'] = signal.Signals(learner.stopped_by).name
@@ -203,9 +213,9 @@ def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
                                     epochs=len(_history(learner)),
                                     checkpoint=str(learner.checkpoint.file or 'no checkpoint yet'))
             return _save_run(learner, config, finished) | ended
-        except NonFiniteLoss as e:
+        except (NonFiniteLoss, LostProcess) as e:
             file = learner.checkpoint.file
-            raise NonFiniteLoss(reason(e) + (f'; the last checkpoint is {file}' if file else ''))
+            raise type(e)(reason(e) + (f'; the last checkpoint is {file}' if file else ''))
         except NotWritten: raise
         except OSError as e:
             if e.errno not in [getattr(errno, n, 0) for n in ('ENOSPC', 'EDQUOT', 'EIO')]: raise
@@ -249,11 +259,11 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
                                 progress, model_args, weights)
     learner = _learner(dls, net, recipe, speed, out, progress, cbs)
     if dry_run: return rehearse(learner, recipe, speed)
-    if rank() == 0:
-        if not given: out = _free_folder(stem)
-        _start_run(out, config, force)
-    learner.path = agreed(out)
-    return _run(learner, config, recipe, speed, checkpoint_every, keep_checkpoints)
+    if rank() == 0 and not given: out = _free_folder(stem)
+    learner.path = out = agreed(out)
+    with alone_in(out):
+        if rank() == 0: _start_run(out, config, force)
+        return _run(learner, config, recipe, speed, checkpoint_every, keep_checkpoints)
 
 # %% ../../nbs/6_training/61_run.ipynb #5f8981b0
 def _settings_in(file):
@@ -305,25 +315,10 @@ def _stretched(state, old, new):
                   f'longer course, {now:.3g} from here instead of {was:.3g}')
     return state | dict(place=(longer, steps))
 
-# %% ../../nbs/6_training/61_run.ipynb #58f98ec7
-@together()
-def resume(out, # Folder of a run that `train` began
-           epochs:int|None=None, # Lengthens the run; None: as it was
-           data=None, # Where its images are now; None: where they were
-           device=None, # None: the one it had
-           num_workers:int|None=None, # None: as many as it had
-           progress:bool=True, # Bars of progress; False: a line an epoch
-           speed:Speed|None=None, # None: as it was
-           cbs=(), # Further callbacks of fastai
-           checkpoint_every:float=10., # Minutes between checkpoints within an epoch
-           keep_checkpoints:int=2, # How many of the last are kept, beside that of the best epoch
-          )->dict: # As `train`
-    """Go on with a run from its last whole checkpoint, with the settings in its folder.
-
-    On a CPU and with nothing changed it ends bit for bit as the run that was not stopped. Raises
-    `FileNotFoundError` or `ValueError` before anything is written."""
-    check_keeping(checkpoint_every, keep_checkpoints)
-    config, out = _read_config(out), Path(out).expanduser()
+# %% ../../nbs/6_training/61_run.ipynb #2b82d968
+def _go_on(out, config, epochs, data, device, num_workers, progress, speed, cbs,
+           checkpoint_every, keep_checkpoints):
+    "The run in `out` from its last whole checkpoint to its end."
     old, recipe = Recipe(**config['recipe']), _lengthened(config, epochs, out)
     device, args = device or config['device'], _model_args(config)
     speed = _check(config['model'], args, recipe, speed or Speed(**config['speed']),
@@ -348,6 +343,29 @@ def resume(out, # Folder of a run that `train` began
         for f in _MARKS[:2]: (out/f).unlink(missing_ok=True)
     return _run(learner, new, recipe, speed, checkpoint_every, keep_checkpoints,
                 _stretched(state, old, recipe))
+
+# %% ../../nbs/6_training/61_run.ipynb #58f98ec7
+@together()
+def resume(out, # Folder of a run that `train` began
+           epochs:int|None=None, # Lengthens the run; None: as it was
+           data=None, # Where its images are now; None: where they were
+           device=None, # None: the one it had
+           num_workers:int|None=None, # None: as many as it had
+           progress:bool=True, # Bars of progress; False: a line an epoch
+           speed:Speed|None=None, # None: as it was
+           cbs=(), # Further callbacks of fastai
+           checkpoint_every:float=10., # Minutes between checkpoints within an epoch
+           keep_checkpoints:int=2, # How many of the last are kept, beside that of the best epoch
+          )->dict: # As `train`
+    """Go on with a run from its last whole checkpoint, with the settings in its folder.
+
+    On a CPU and with nothing changed it ends bit for bit as the run that was not stopped. Raises
+    `FileNotFoundError` or `ValueError` before anything is written."""
+    check_keeping(checkpoint_every, keep_checkpoints)
+    config, out = _read_config(out), Path(out).expanduser()
+    with alone_in(out):
+        return _go_on(out, config, epochs, data, device, num_workers, progress, speed, cbs,
+                      checkpoint_every, keep_checkpoints)
 
 # %% ../../nbs/6_training/61_run.ipynb #4b4ba720
 def _setting(text):
@@ -521,7 +539,7 @@ def main(argv:list|None=None # Arguments; the command line's if None
     try:
         with notes('infsa_train'):
             s = (_resumed if args['resume'] else _begun)(args, given, speed)
-    except (NonFiniteLoss, NotWritten) as e: return _fail(1, reason(e))
+    except (NonFiniteLoss, NotWritten, LostProcess) as e: return _fail(1, reason(e))
     except (ValueError, OSError) as e: return _fail(2, reason(e))
     except torch.OutOfMemoryError as e:
         return _fail(1, reason(e).split('. ')[0] + '; try --accumulate or --checkpoint-gradients')

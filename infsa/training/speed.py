@@ -41,6 +41,7 @@ class Speed:
     compile:str='' # Backend of `torch.compile`; empty: not compiled
     log_every:int|None=None # Batches between two looks at the loss; None: 1, on CUDA 50
     prefetch:int=2 # Batches that each worker of the loader makes ahead
+    shard:bool=False # Processes share weights and moments instead of each having all
 
     def __post_init__(self):
         one_of('precision', self.precision, PRECISIONS)
@@ -72,7 +73,9 @@ SPEED_HELP = dict(
     compile='torch.compile of the model, by inductor or the backend named; off',
     log_every='batches between two looks at the loss, each of which waits for the device; 1, for '
               'CUDA 50',
-    prefetch='batches that each decoding process makes ahead; 2')
+    prefetch='batches that each decoding process makes ahead; 2',
+    shard='processes share weights and moments (FSDP2), not with an average, LAMB, fp16 or '
+          'compile; off')
 
 # %% ../../nbs/6_training/60a_speed.ipynb #30f9eff0
 class Precision(MixedPrecision):

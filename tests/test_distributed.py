@@ -1,9 +1,10 @@
 "One training in several processes, as torchrun starts it."
-import json, os, subprocess, sys
+import os, subprocess, sys
 
 import pytest
 import torch
 from infsa.models.weights import load_model
+from infsa.training.seen import read_history
 
 from processes import LONG, ROOT
 
@@ -20,8 +21,7 @@ def trained(where, mini, *args, processes=1, env=()):
 
 
 def ended(out):
-    rows = [json.loads(f'[{l.rsplit(",", 1)[0]}]') for l in (out/'history.csv').read_text().splitlines()[1:]]
-    return load_model(out/'model.safetensors').state_dict(), rows
+    return load_model(out/'model.safetensors').state_dict(), read_history(out/'history.csv')
 
 
 def test_two_processes_train_what_one_trains(tmp_path, made):

@@ -19,12 +19,13 @@ from ..models.weights import load_weights, save_model
 from ..data.augment import repeat_views, train_transform
 from ..data.loaders import imagenet_dls, mini_imagenet
 from ..maps.overlay import plot_token_weights
-from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
-                                   learning_rate, make_learner, setting_help)
+from .recipe import (NonFiniteLoss, Recipe, RECIPES, deit_lr, fit, learning_rate,
+                                   make_learner, setting_help)
+from .seen import StepLines, rank
 from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
 from .checkpoint import (HEEDED, NotWritten, check_keeping, checkpoints,
                                        keep_checkpoints, last_checkpoint, regrouped)
-from .distributed import agreed, rank, shared, together, world
+from .distributed import agreed, shared, together, world
 
 import matplotlib.pyplot as plt
 import torch
@@ -62,9 +63,10 @@ def _log_line(learner, row):
     print(', '.join(f'{n} {v}' for n, v in zip(learner.recorder.metric_names, shown)), flush=True)
 
 def _lines_for_bars(learner, log_every=1):
-    "Lets `learner` print a line an epoch instead of bars; and every `log_every` batches, if more."
+    """Lets `learner` print a line an epoch instead of bars, one every `log_every` batches, if more,
+    and one whenever half a minute has passed."""
     learner.remove_cb(ProgressCallback)
-    if log_every > 1: learner.add_cb(StepLines(log_every))
+    learner.add_cb(StepLines(log_every if log_every > 1 else 0))
     learner.logger = partial(_log_line, learner)
 
 # %% ../../nbs/6_training/61_run.ipynb #f45685fe

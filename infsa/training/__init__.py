@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     checkpoint='HEEDED Checkpoint NotWritten StepSeeds checkpoints keep_checkpoints check_keeping '
                'last_checkpoint read_checkpoint regrouped unwrapped write_checkpoint',
     distributed='Together agreed launched shared together world',
+    logs='LOGS check_logs log_callbacks',
     optimise='NO_DECAY OPTIMIZERS param_groups adamw lamb lr_scales warmup_cosine',
     recipe='LOSSES RECIPES RECIPE_HELP Recipe BinaryCrossEntropy CrossEntropy LossAsTrained '
            'PlainValidation NonFiniteLoss StopOnNonFinite StopOnInterrupt PairedGroups '

@@ -26,6 +26,7 @@ from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
 from .checkpoint import (HEEDED, NotWritten, check_keeping, checkpoints,
                                        keep_checkpoints, last_checkpoint, regrouped)
 from .distributed import agreed, shared, together, world
+from .logs import LOGS, check_logs, log_callbacks
 
 import matplotlib.pyplot as plt
 import torch
@@ -75,7 +76,7 @@ def _save_figure(file, axs):
 
 _MARKS = 'summary.json', 'interrupted.json', 'config.json'
 _FILES = ('model.safetensors', 'best.safetensors', 'average.safetensors', 'history.csv',
-          'curves.png', 'attention.png')
+          'curves.png', 'attention.png', 'wandb_id.txt')
 
 def _free_folder(stem):
     "Makes the next free folder below `runs/`, which no run that starts at the same time gets."
@@ -180,12 +181,12 @@ def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, pr
         device=str(dls.device), num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad,
         recipe=asdict(recipe), speed=asdict(speed), environment=environment())
 
-def _learner(dls, net, recipe, speed, out, progress, cbs):
+def _learner(dls, net, recipe, speed, out, progress, cbs, config):
     "The learner of a run."
     learner = make_learner(dls, net, recipe, out, speed.log_every, speed.fused)
     speed_up(learner, speed, recipe.bs//world())
     if rank() or not progress: _lines_for_bars(learner, speed.log_every)
-    return learner.add_cbs(cbs)
+    return learner.add_cbs([*log_callbacks(config['log'], config, speed.log_every), *cbs])
 
 # %% ../../nbs/6_training/61_run.ipynb #d92d6a96
 def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
@@ -234,6 +235,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           weights=None, # File of weights to start from, see `load_weights`; None: new ones
           checkpoint_every:float=10., # Minutes between checkpoints within an epoch
           keep_checkpoints:int=2, # How many of the last are kept, beside that of the best epoch
+          log:tuple=(), # Further places to log to, of `LOGS`
          )->dict: # What `summary.json` holds, and `out`; of a dry run what `rehearse` returns
     """Train a model and leave config, history, checkpoints, weights, pictures and summary in a
     folder.
@@ -241,6 +243,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
     model_parts(model)
     check_keeping(checkpoint_every, keep_checkpoints)
+    check_logs(log)
     if weights and not Path(weights).is_file(): raise FileNotFoundError(f'no weights at {weights}')
     recipe, model_args = recipe or RECIPES[_recipe_of(model)], model_args or {}
     speed = _check(model, model_args, recipe, speed, seed, device)
@@ -249,7 +252,8 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     out = agreed(out)
     dls, net, config = _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad,
                                 progress, model_args, weights)
-    learner = _learner(dls, net, recipe, speed, out, progress, cbs)
+    config['log'] = list(log)
+    learner = _learner(dls, net, recipe, speed, out, progress, cbs, config)
     if dry_run: return rehearse(learner, recipe, speed)
     if rank() == 0:
         if not given: out = _free_folder(stem)
@@ -326,6 +330,7 @@ def resume(out, # Folder of a run that `train` began
     `FileNotFoundError` or `ValueError` before anything is written."""
     check_keeping(checkpoint_every, keep_checkpoints)
     config, out = _read_config(out), Path(out).expanduser()
+    check_logs(config.get('log', []))
     old, recipe = Recipe(**config['recipe']), _lengthened(config, epochs, out)
     device, args = device or config['device'], _model_args(config)
     speed = _check(config['model'], args, recipe, speed or Speed(**config['speed']),
@@ -343,8 +348,8 @@ def resume(out, # Folder of a run that `train` began
     if file is None: warnings.warn(f'no checkpoint in {out} yet, so the run begins again')
     went_on = config.get('went_on', []) + [dict(checkpoint=file and file.name,
                                                 environment=new['environment'])]
-    learner = _learner(dls, net, recipe, speed, out, progress, cbs)
-    new |= {k: config[k] for k in ('environment', 'weights')}
+    new |= {k: config[k] for k in ('environment', 'weights')} | dict(log=config.get('log', []))
+    learner = _learner(dls, net, recipe, speed, out, progress, cbs, new)
     if rank() == 0:
         write_json(out/'config.json', new | dict(went_on=went_on))
         for f in _MARKS[:2]: (out/f).unlink(missing_ok=True)
@@ -416,6 +421,8 @@ def _parser():
                    help='between checkpoints within an epoch; 10')
     p.add_argument('--keep-checkpoints', type=int, default=2, metavar='N',
                    help='how many of the last are kept, beside that of the best epoch; 2')
+    p.add_argument('--log', action='append', default=[], choices=LOGS,
+                   help='log there too; may be repeated')
     p.add_argument('--recipe', choices=list(RECIPES),
                    help='defaults of the settings below; mini for mini models, else deit')
     group = p.add_argument_group('settings of the recipe')
@@ -456,7 +463,7 @@ def _rehearsed(s):
 def _resumed(args, given, speed):
     "Goes on with the run of `--resume`; what was given beside it must not differ."
     config, out = _read_config(args['resume']), args['resume']
-    for k in ('out', 'force', 'recipe', 'config', 'weights', 'dry_run'):
+    for k in ('out', 'force', 'recipe', 'config', 'weights', 'dry_run', 'log'):
         if args[k]: raise ValueError(f'--{k.replace("_", "-")} does not go with --resume')
     was = config['recipe'] | config['overrides'] | {k: config[k] for k in ('model', 'seed')}
     was['precision'] = config['speed']['precision']
@@ -488,6 +495,7 @@ def _begun(args, given, speed):
                  weights=None)
     for k, v in usual.items():
         if args[k] is None: args[k] = base.get(k, v)
+    args['log'] = args['log'] or base.get('log', [])
     recipe = (replace(Recipe(**base['recipe']), **given) if base and not name
               else _settled(name or _recipe_of(args['model']), given))
     return train(recipe=recipe, speed=Speed(**speed), progress=sys.stdout.isatty(), **args)

@@ -53,27 +53,29 @@ class GradientNorm(Callback):
     of an epoch, on their device; clips to `max_norm`."""
     order, run_valid = MixedPrecision.order + 1, False  # where the loss scale is taken out again
     def __init__(self, max_norm:float=0. # Largest norm that is left, 0 for any
-                ): self.max_norm, self.last, self.total, self.steps = max_norm, None, 0., 0
+                ): self.max_norm, self.last, self.summed, self.counted = max_norm, None, 0., 0
     def before_batch(self):
-        if self.iter == 0: self.total, self.steps = 0., 0
+        if self.iter == 0: self.summed, self.counted = 0., 0
 
     def before_step(self):
         if self.max_norm: self.last = clip_grad_norm_(self.parameters(), self.max_norm)
         else: self.last = get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
         counts = self.last.isfinite()
-        self.total = self.total + self.last.where(counts, 0.)
-        self.steps = self.steps + counts
+        self.summed = self.summed + self.last.where(counts, 0.)
+        self.counted = self.counted + counts
 
     def mean(self)->float: # nan where no step had a finite one; waits for the device
         "Mean norm of the steps of this epoch."
-        return float(self.total)/float(self.steps) if self.steps else float('nan')
-    def state_dict(self): return dict(total=self.total, steps=self.steps)
+        return float(self.summed)/float(self.counted) if self.counted else float('nan')
+    def state_dict(self): return dict(summed=self.summed, counted=self.counted)
     def load_state_dict(self, state): vars(self).update(state)
 
 # %% ../../nbs/6_training/59c_seen.ipynb #2d0bb0d8
 def rank()->int: # 0 for a process alone
     "Number of this process among those that train together."
     return dist.get_rank() if dist.is_initialized() else 0
+
+def _processes(): return dist.get_world_size() if dist.is_initialized() else 1
 
 def peak_bytes(device, # Where the training is; None: on the CPU
               )->int|None: # Bytes; None where it is not known
@@ -97,9 +99,8 @@ class Timing(Callback):
         self.spent = time.perf_counter() - self.start
         blocks = getattr(self.model, 'blocks', [])
         rho = [b.attn.rho.detach().tolist() for b in blocks if b.attn.rho_logit is not None]
-        processes = dist.get_world_size() if dist.is_initialized() else 1
         self.seconds[self.epoch:] = [self.spent]
-        self.speeds[self.epoch:] = [processes*self.images/max(self.spent, 1e-9)]
+        self.speeds[self.epoch:] = [_processes()*self.images/max(self.spent, 1e-9)]
         self.rho[self.epoch:] = [rho]
     def after_epoch(self): self.spent, self.images = 0., 0
     def state_dict(self):
@@ -140,7 +141,8 @@ def gauges(self:_Told):
     norm, now = getattr(self.learn, 'gradient_norm', None), time.perf_counter()
     said = [f'lr {self.opt.hypers[-1]["lr"]:.3g}']
     if norm and norm.last is not None: said.append(f'gradient norm {norm.last.item():.3g}')
-    said.append(f'{self.images/max(now - self.since, 1e-9):.3g} images/s')
+    speed = _processes()*self.images/max(now - self.since, 1e-9)
+    said.append(f'{speed:.3g} images/s')
     self.since, self.images = now, 0
     if peak := peak_bytes(self.dls.device): said.append(f'{peak/2**30:.2g} GiB')
     return ', '.join([*said, self.left()])
@@ -154,6 +156,7 @@ class BarText(_Told):
         seen = ''.join(f', accuracy {a:.1%}' for row in self.recorder.values[-1:] for a in row[2:3])
         self.progress.pbar.comment = f'loss {self.smooth_loss.item():.3f}{seen}, {self.gauges()}'
 
+# %% ../../nbs/6_training/59c_seen.ipynb #def929fe
 class StepLines(_Told):
     """Prints loss, learning rate, gradient norm, images per second, memory and the time left, for a
     log without bars."""

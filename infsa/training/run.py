@@ -252,7 +252,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     out = agreed(out)
     dls, net, config = _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad,
                                 progress, model_args, weights)
-    config['log'] = list(log)
+    config['log'] = [] if dry_run else list(log)
     learner = _learner(dls, net, recipe, speed, out, progress, cbs, config)
     if dry_run: return rehearse(learner, recipe, speed)
     if rank() == 0:

@@ -21,6 +21,6 @@ setup(
     package_data={cfg['lib_path']: ['py.typed']},
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
-    extras_require={name: cfg[f'{name}_requirements'].split() for name in ('dev', 'hub', 'peers', 'stream', 'data', 'onnx', 'triton')},
+    extras_require={name: cfg[f'{name}_requirements'].split() for name in ('dev', 'hub', 'peers', 'stream', 'data', 'onnx', 'triton', 'tensorboard', 'wandb')},
     entry_points=dict(console_scripts=cfg['console_scripts'].split(), nbdev=[f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"]),
     zip_safe=False)

@@ -1,10 +1,11 @@
 "One training in several processes, as torchrun starts it."
-import json, os, signal, socket, subprocess, sys
+import os, signal, socket, subprocess, sys
 from itertools import product
 
 import pytest
 import torch
 from infsa.models.weights import load_model
+from infsa.training.seen import read_history
 
 from processes import LONG, ROOT, finish, start, wait_until
 
@@ -21,8 +22,7 @@ def trained(where, mini, *args, processes=1, env=()):
 
 
 def ended(out):
-    rows = [json.loads(f'[{l.rsplit(",", 1)[0]}]') for l in (out/'history.csv').read_text().splitlines()[1:]]
-    return load_model(out/'model.safetensors').state_dict(), rows
+    return load_model(out/'model.safetensors').state_dict(), read_history(out/'history.csv')
 
 
 @pytest.fixture(scope='module')

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from infsa.models.weights import load_model
+from infsa.training.seen import read_history
 
 from processes import ROOT, finish, refused, run, start, wait_until
 
@@ -16,9 +17,9 @@ def mini(made): return made(256, 60)
 
 
 def ended(folder):
-    "Weights of a finished run, and its history without the times."
+    "Weights of a finished run, and its history without the columns of the clock."
     weights = b''.join(t.numpy().tobytes() for t in load_model(folder/'model.safetensors').state_dict().values())
-    return weights, [l.rsplit(',', 1)[0] for l in (folder/'history.csv').read_text().splitlines()]
+    return weights, read_history(folder/'history.csv')
 
 
 @pytest.fixture(scope='module')

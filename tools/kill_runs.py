@@ -13,10 +13,11 @@ def command(*args): return [sys.executable, '-c', code_of('infsa_train'), *map(s
 
 
 def ended(folder):
-    "Weights of a finished run and its history without the times."
+    "Weights of a finished run and its history without the columns of the clock."
     from infsa.models.weights import load_model
+    from infsa.training.seen import read_history
     weights = b''.join(t.numpy().tobytes() for t in load_model(folder/'model.safetensors').state_dict().values())
-    return weights, [l.rsplit(',', 1)[0] for l in (folder/'history.csv').read_text().splitlines()]
+    return weights, read_history(folder/'history.csv')
 
 
 def killed_runs(tries, workers, seed, data, tmp):

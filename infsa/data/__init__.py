@@ -10,10 +10,10 @@ __all__, __getattr__, __dir__ = lazy_names(
     files='Member Items as_items view_image read_image mean_bytes try_read map_files',
     folders='Layout find_layout counts read_boxes verify',
     imagenet_v2='V2_VARIANTS find_v2',
-    loaders='IMAGENET_MEAN IMAGENET_STD ImageDataset normalize eval_transform imagenet_dls '
-            'show_batch',
+    loaders='eval_transform imagenet_dls show_batch',
     mazes='Task Mazes Maze',
     mini='MINI_WNIDS MINI_NAMES data_root mini_imagenet digit_of',
     pixels='read_pixels open_image',
     randaugment='MEAN_COLOUR OPERATIONS SIGNED RandAugment ThreeAugment',
+    shown='IMAGENET_MEAN IMAGENET_STD ImageDataset PictureLoader PictureLoaders denormalize normalize',
     tasks='TASKS Chains Recall Counting create_task task_dls')

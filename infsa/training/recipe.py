@@ -4,34 +4,40 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'RECIPES', 'RECIPE_HELP', 'Recipe', 'setting_help', 'deit_lr', 'NonFiniteLoss', 'StopOnNonFinite',
-           'whole_step', 'StopOnInterrupt', 'Timing', 'BarText', 'StepLines', 'LossOnDevice', 'Progress',
-           'BinaryCrossEntropy', 'LossAsTrained', 'PlainValidation', 'ResumableLearner', 'make_learner',
-           'learning_rate', 'fit']
+           'whole_step', 'StopOnInterrupt', 'CrossEntropy', 'BinaryCrossEntropy', 'LossAsTrained', 'PlainValidation',
+           'ResumableLearner', 'PairedGroups', 'make_learner', 'learning_rate', 'fit', 'BarText', 'LossOnDevice',
+           'Progress', 'StepLines', 'Timing']
 
 # %% ../../nbs/6_training/60_recipe.ipynb #3ec17e37
-import math, signal, time
+import math, signal
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from fastcore.basics import patch
+from fastcore.basics import even_mults, patch
+from fastcore.foundation import L
 
 from ..data.augment import AUGMENTATIONS, MixImages
 from ..command import on_interrupt, one_of
 from .average import AverageAccuracy, AverageWeights
 from .optimise import (OPTIMIZERS, adamw, lamb, lr_scales, param_groups,
                                      warmup_cosine)
+from .seen import (BarText, GradientNorm, History, LossOnDevice, Progress, StepLines,
+                                 Timing)
 
 import torch
 from fastai.callback.core import Callback, CancelEpochException
-from fastai.callback.progress import CSVLogger, ProgressCallback
+from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
-from fastai.callback.training import GradientClip
-from fastai.learner import AvgMetric, AvgSmoothLoss, Learner
+from fastai.learner import AvgMetric, Learner
 from fastai.metrics import accuracy, top_k_accuracy
-from fastai.torch_core import find_bs, to_detach
+from fastai.optimizer import OptimWrapper
+from fastai.torch_core import find_bs
 from torch import nn
 from torch.nn import functional as F
+
+# %% ../../nbs/6_training/60_recipe.ipynb #4d8541c4
+_all_ = ['BarText', 'LossOnDevice', 'Progress', 'StepLines', 'Timing']
 
 # %% ../../nbs/6_training/60_recipe.ipynb #f7b10321
 _LEAST = dict(epochs=1, bs=1, img_size=1, lr=1e-12, min_lr=0, warmup=0, weight_decay=0, mixup=0,
@@ -166,6 +172,7 @@ class StopOnNonFinite(Callback):
     def before_train(self): self.unseen = []
     def after_train(self): self.look()
     def after_loss(self):
+        if hasattr(self, 'lr_finder'): return  # which drives the loss up, and stops by itself
         self.unseen.append((self.loss.detach(), self.iter, self.opt.hypers[-1]['lr']))
         if len(self.unseen) == self.every: self.look()
 
@@ -199,109 +206,51 @@ class StopOnInterrupt(Callback):
     def after_batch(self):
         if self.is_due(): raise KeyboardInterrupt
 
-# %% ../../nbs/6_training/60_recipe.ipynb #68b7d118
-class Timing(Callback):
-    """Seconds spent on the training batches of each epoch, without validation, and the rho of each
-    layer after it."""
-    order = 52  # after the recorder has waited for the device
-    def before_fit(self): self.seconds, self.rho, self.spent = [], [], 0.
-    def before_train(self): self.start = time.perf_counter() - self.spent
-    def after_train(self):
-        self.spent = time.perf_counter() - self.start
-        blocks = getattr(self.model, 'blocks', [])
-        rho = [b.attn.rho.detach().tolist() for b in blocks if b.attn.rho_logit is not None]
-        self.seconds[self.epoch:] = [self.spent]
-        self.rho[self.epoch:] = [rho]
-    def after_epoch(self): self.spent = 0.
-    def state_dict(self):
-        spent = time.perf_counter() - self.start if self.training else self.spent
-        return dict(seconds=self.seconds, rho=self.rho, spent=spent)
-    def load_state_dict(self, state): vars(self).update(state)
-
-# %% ../../nbs/6_training/60_recipe.ipynb #e05eac1b
-class _Told(Callback):
-    "Says every so many training batches where a run is."
-    order, run_valid = 61, False
-    def __init__(self, every:int=1 # Batches between two words
-                ): self.every = every
-    def before_fit(self): self.began = None
-    def before_train(self): self.began = self.began or (time.perf_counter(), self.pct_train)
-    def after_batch(self):
-        if (self.iter + 1) % self.every == 0: self.tell()
-    def left(self):
-        start, share = self.began
-        spent = time.perf_counter() - start
-        left = max(0, round(spent*(1 - self.pct_train)/(self.pct_train - share)))
-        hours = f'{left//3600}:' if left >= 3600 else ''
-        return f'{hours}{left//60 % 60:0{2 if hours else 1}d}:{left % 60:02d} left in all'
-
-class BarText(_Told):
-    """Writes loss, last validation accuracy and the time left of the whole training beside fastai's
-    progress bar."""
-    def tell(self):
-        if not hasattr(self, 'progress') or not hasattr(self, 'smooth_loss'): return
-        seen = ''.join(f', accuracy {a:.1%}' for row in self.recorder.values[-1:] for a in row[2:3])
-        self.progress.pbar.comment = f'loss {self.smooth_loss.item():.3f}{seen}, {self.left()}'
-
-class StepLines(_Told):
-    "Prints loss, learning rate, images per second and the time left, for a log without bars."
-    def before_train(self):
-        super().before_train()
-        self.since = time.perf_counter()
-    def tell(self):
-        loss, now = self.smooth_loss.item(), time.perf_counter()
-        rate, self.since = self.every*find_bs(self.yb)/(now - self.since), now
-        print(f'epoch {self.epoch + 1}, batch {self.iter + 1} of {self.n_iter}, loss {loss:.4g}, '
-              f'lr {self.opt.hypers[-1]["lr"]:.3g}, {rate:.3g} images/s, {self.left()}', flush=True)
-
-# %% ../../nbs/6_training/60_recipe.ipynb #ea280fab
-class _SmoothLoss(AvgSmoothLoss):
-    "fastai's smoothed loss, on the device of the losses."
-    def accumulate(self, learn):
-        self.count += 1
-        loss = to_detach(learn.loss.mean(), cpu=False, gather=False)
-        self.val = torch.lerp(loss, self.val.to(loss), self.beta)
-
-class LossOnDevice(Callback):
-    """Lets fastai's recorder smooth the loss without waiting for the device; losses come home once
-    an epoch."""
-    order, run_valid = 49, False
-    def after_create(self): self.recorder.smooth_loss = _SmoothLoss(self.recorder.smooth_loss.beta)
-    def before_train(self): self.home = len(self.recorder.losses)
-    def after_train(self):
-        losses = self.recorder.losses
-        if new := losses[self.home:]: losses[self.home:] = torch.stack(new).cpu().unbind()
-
-class Progress(ProgressCallback):
-    "fastai's bars without the loss, which `BarText` writes."
-    order = 59  # before what logs, as fastai's own
-    def after_batch(self): self.pbar.update(self.iter + 1)
-
 # %% ../../nbs/6_training/60_recipe.ipynb #7d146231
-class BinaryCrossEntropy(nn.Module):
+class _ForFastai:
+    "What fastai asks of a loss: probabilities, decisions, and whether its labels are indices."
+    y_int = True  # its `MixUp` then blends losses, not labels
+    def activation(self, logits): return logits.softmax(-1)
+    def decodes(self, probabilities): return probabilities.argmax(-1)
+
+class CrossEntropy(_ForFastai, nn.CrossEntropyLoss): "PyTorch's, for fastai."
+
+class BinaryCrossEntropy(_ForFastai, nn.Module):
     "Mean over images and classes; the target of a class is 1 where the label holds any of it."
+    def __init__(self, reduction:str='mean' # Over images; 'none' for one number each
+                ):
+        super().__init__()
+        self.reduction = reduction
+
     def forward(self,
                 logits:torch.Tensor, # (B, classes)
                 y:torch.Tensor, # (B,) indices, or (B, classes) distributions
-               )->torch.Tensor: # One number
+               )->torch.Tensor: # One number, or (B,)
         if y.ndim == 1: y = F.one_hot(y, logits.shape[-1])
-        return F.binary_cross_entropy_with_logits(logits, (y > 0).to(logits.dtype))
+        way = 'mean' if self.reduction == 'mean' else 'none'
+        loss = F.binary_cross_entropy_with_logits(logits, (y > 0).to(logits.dtype), reduction=way)
+        return loss if self.reduction == 'mean' else loss.mean(-1)
 
+# %% ../../nbs/6_training/60_recipe.ipynb #53299444
 def _loss(recipe):
     "Loss of training."
     if recipe.loss == 'bce': return BinaryCrossEntropy()
-    return nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    return CrossEntropy(label_smoothing=recipe.label_smoothing)
 
 class LossAsTrained(AvgMetric):
     "Loss of training on the validation images."
     name = 'valid_as_trained'
+    def accumulate(self, learn):
+        bs = find_bs(learn.yb)
+        self.total += learn.to_detach(self.func(learn.pred, *learn.yb).mean())*bs
+        self.count += bs
 
 class PlainValidation(Callback):
     "Validates by plain cross-entropy where the learner trains by `loss`."
     def __init__(self, loss): self.loss, self.kept = loss, None
     def before_validate(self):
         if self.learn.loss_func is self.loss:
-            self.kept, self.learn.loss_func = self.loss, nn.CrossEntropyLoss()
+            self.kept, self.learn.loss_func = self.loss, CrossEntropy(reduction=self.loss.reduction)
     def restore(self):
         if self.kept is not None: self.learn.loss_func = self.kept
         self.kept = None
@@ -310,8 +259,16 @@ class PlainValidation(Callback):
 
 # %% ../../nbs/6_training/60_recipe.ipynb #608d29f9
 class ResumableLearner(Learner):
-    "fastai's learner, which can begin with a later epoch, and in the middle of it."
+    """fastai's learner, which can begin with a later epoch, and in the middle of it, and which
+    fails to export without harm."""
     first_epoch = 0
+    def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0):
+        if start_epoch and not 0 < start_epoch < n_epoch:
+            raise ValueError(f'start_epoch must be at least 0 and below n_epoch, got {start_epoch} '
+                             f'and {n_epoch}')
+        self.first_epoch = start_epoch
+        super().fit(n_epoch, lr, wd, cbs, reset_opt)
+
     def _do_fit(self):
         first, self.first_epoch = self.first_epoch, 0
         for self.epoch in range(first, self.n_epoch):
@@ -321,6 +278,32 @@ class ResumableLearner(Learner):
         self.n_iter = len(self.dl)
         for o in enumerate(self.dl, getattr(self.dl, 'skip', 0)): self.one_batch(*o)
 
+    def export(self, fname='export.pkl', **kwargs):
+        dls = self.dls
+        try: super().export(fname, **kwargs)
+        finally: self.dls = dls
+
+# %% ../../nbs/6_training/60_recipe.ipynb #ebfc8bfb
+def _pairs(model, by_layer=False):
+    "Parameters with and without decay: of body and head, of each layer, or of all."
+    if not hasattr(model, 'blocks'): return param_groups(model)
+    groups = param_groups(model, by_layer=True)
+    if by_layer: return groups
+    return [sum(groups[:-2][i::2], []) for i in (0, 1)] + groups[-2:]
+
+class PairedGroups(OptimWrapper):
+    "fastai's optimiser, whose layers are pairs of groups."
+    def freeze_to(self, n): super().freeze_to(2*n)
+    def set_hyper(self, k, v):
+        if isinstance(v, slice):
+            n = len(self.param_lists)//2
+            spread = even_mults(v.start, v.stop, n) if v.start else [v.stop/10]*(n - 1) + [v.stop]
+            v = [o for o in L(spread, use_list=None) for _ in range(2)]
+        super().set_hyper(k, v)
+
+def _paired(step, groups, lr): return PairedGroups(opt=step(groups, lr=lr).opt)
+
+# %% ../../nbs/6_training/60_recipe.ipynb #2f436885
 def make_learner(dls, # fastai DataLoaders
                  model:nn.Module, # Takes a batch of images, gives logits
                  recipe:Recipe, # Settings
@@ -330,9 +313,8 @@ def make_learner(dls, # fastai DataLoaders
                 )->Learner:
     """Learner with loss, optimiser, metrics and callbacks of `recipe`; train with `fit(learner,
     recipe)`."""
-    cbs = [StopOnNonFinite(log_every), LossOnDevice(), Timing(), BarText(log_every),
-           CSVLogger(fname='history.csv')]
-    if recipe.clip: cbs.append(GradientClip(recipe.clip))
+    cbs = [StopOnNonFinite(log_every), LossOnDevice(), Timing(), GradientNorm(recipe.clip),
+           BarText(log_every), History()]
     if recipe.mixup or recipe.cutmix:
         cbs.append(MixImages(dls.c, recipe.mixup, recipe.cutmix, recipe.mix_prob, recipe.mix_off))
     loss, metrics = _loss(recipe), [accuracy]
@@ -342,10 +324,10 @@ def make_learner(dls, # fastai DataLoaders
         cbs.append(AverageWeights(recipe.average))
         metrics.append(AverageAccuracy(cbs[-1]))
     step = lamb if recipe.optimizer == 'lamb' else partial(adamw, fused=fused)
-    step = partial(step, weight_decay=recipe.weight_decay)
+    step = partial(_paired, partial(step, weight_decay=recipe.weight_decay))
     learner = ResumableLearner(dls, model, loss, lr=recipe.lr, path=out, metrics=metrics,
                                opt_func=step, cbs=[*cbs, PlainValidation(loss)], wd_bn_bias=True,
-                               train_bn=False, splitter=partial(param_groups,
+                               train_bn=False, splitter=partial(_pairs,
                                                                 by_layer=recipe.layer_decay < 1))
     if hasattr(learner, 'progress'):
         learner.remove_cb(ProgressCallback)

@@ -19,12 +19,14 @@ from ..models.weights import load_weights, save_model
 from ..data.augment import repeat_views, train_transform
 from ..data.loaders import imagenet_dls, mini_imagenet
 from ..maps.overlay import plot_token_weights
-from .recipe import (NonFiniteLoss, Recipe, RECIPES, StepLines, deit_lr, fit,
-                                   learning_rate, make_learner, setting_help)
+from .recipe import (NonFiniteLoss, Recipe, RECIPES, deit_lr, fit, learning_rate,
+                                   make_learner, setting_help)
+from .seen import StepLines, rank
 from .speed import PRECISIONS, SPEED_HELP, Speed, acting, rehearse, speed_up
 from .checkpoint import (HEEDED, NotWritten, alone_in, check_keeping, checkpoints,
                                        keep_checkpoints, last_checkpoint, regrouped)
-from .distributed import LostProcess, agreed, rank, shared, together, world
+from .distributed import LostProcess, agreed, shared, together, world
+from .logs import LOGS, check_logs, log_callbacks
 
 import matplotlib.pyplot as plt
 import torch
@@ -62,9 +64,10 @@ def _log_line(learner, row):
     print(', '.join(f'{n} {v}' for n, v in zip(learner.recorder.metric_names, shown)), flush=True)
 
 def _lines_for_bars(learner, log_every=1):
-    "Lets `learner` print a line an epoch instead of bars; and every `log_every` batches, if more."
+    """Lets `learner` print a line an epoch instead of bars, one every `log_every` batches, if more,
+    and one whenever half a minute has passed."""
     learner.remove_cb(ProgressCallback)
-    if log_every > 1: learner.add_cb(StepLines(log_every))
+    learner.add_cb(StepLines(log_every if log_every > 1 else 0))
     learner.logger = partial(_log_line, learner)
 
 # %% ../../nbs/6_training/61_run.ipynb #f45685fe
@@ -73,7 +76,7 @@ def _save_figure(file, axs):
 
 _MARKS = 'summary.json', 'interrupted.json', 'config.json'
 _FILES = ('model.safetensors', 'best.safetensors', 'average.safetensors', 'history.csv',
-          'curves.png', 'attention.png')
+          'curves.png', 'attention.png', 'wandb_id.txt')
 
 def _free_folder(stem):
     "Makes the next free folder below `runs/`, which no run that starts at the same time gets."
@@ -188,12 +191,12 @@ def _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad, pr
         device=str(dls.device), num_workers=dls.train.fake_l.num_workers, skip_bad=skip_bad,
         recipe=asdict(recipe), speed=asdict(speed), environment=environment())
 
-def _learner(dls, net, recipe, speed, out, progress, cbs):
+def _learner(dls, net, recipe, speed, out, progress, cbs, config):
     "The learner of a run."
     learner = make_learner(dls, net, recipe, out, speed.log_every, speed.fused)
     speed_up(learner, speed, recipe.bs//world())
     if rank() or not progress: _lines_for_bars(learner, speed.log_every)
-    return learner.add_cbs(cbs)
+    return learner.add_cbs([*log_callbacks(config['log'], config, speed.log_every), *cbs])
 
 # %% ../../nbs/6_training/61_run.ipynb #d92d6a96
 def _run(learner, config, recipe, speed, checkpoint_every, keep, state=None):
@@ -238,6 +241,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
           model_args:dict|None=None, # Arguments of `InfViT`, such as `dict(depth=6)`
           speed:Speed=Speed(), # What makes a step fast or small
           cbs=(), # Further callbacks of fastai
+          log:tuple=(), # Further places to log to, of `LOGS`
           dry_run:bool=False, # Time a few steps and write nothing
           weights=None, # File of weights to start from, see `load_weights`; None: new ones
           checkpoint_every:float=10., # Minutes between checkpoints within an epoch
@@ -249,6 +253,7 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     Raises `ValueError`, `FileNotFoundError` or `FileExistsError` before anything is written."""
     model_parts(model)
     check_keeping(checkpoint_every, keep_checkpoints)
+    check_logs(log)
     if weights and not Path(weights).is_file(): raise FileNotFoundError(f'no weights at {weights}')
     recipe, model_args = recipe or RECIPES[_recipe_of(model)], model_args or {}
     speed = _check(model, model_args, recipe, speed, seed, device)
@@ -257,7 +262,8 @@ def train(data=None, # Folder of an ImageNet tree; None: the data of `mini_image
     out = agreed(out)
     dls, net, config = _prepare(data, model, recipe, speed, seed, device, num_workers, skip_bad,
                                 progress, model_args, weights)
-    learner = _learner(dls, net, recipe, speed, out, progress, cbs)
+    config['log'] = [] if dry_run else list(log)
+    learner = _learner(dls, net, recipe, speed, out, progress, cbs, config)
     if dry_run: return rehearse(learner, recipe, speed)
     if rank() == 0 and not given: out = _free_folder(stem)
     learner.path = out = agreed(out)
@@ -336,8 +342,8 @@ def _go_on(out, config, epochs, data, device, num_workers, progress, speed, cbs,
     if file is None: warnings.warn(f'no checkpoint in {out} yet, so the run begins again')
     went_on = config.get('went_on', []) + [dict(checkpoint=file and file.name,
                                                 environment=new['environment'])]
-    learner = _learner(dls, net, recipe, speed, out, progress, cbs)
-    new |= {k: config[k] for k in ('environment', 'weights')}
+    new |= {k: config[k] for k in ('environment', 'weights')} | dict(log=config.get('log', []))
+    learner = _learner(dls, net, recipe, speed, out, progress, cbs, new)
     if rank() == 0:
         write_json(out/'config.json', new | dict(went_on=went_on))
         for f in _MARKS[:2]: (out/f).unlink(missing_ok=True)
@@ -363,6 +369,7 @@ def resume(out, # Folder of a run that `train` began
     `FileNotFoundError` or `ValueError` before anything is written."""
     check_keeping(checkpoint_every, keep_checkpoints)
     config, out = _read_config(out), Path(out).expanduser()
+    check_logs(config.get('log', []))
     with alone_in(out):
         return _go_on(out, config, epochs, data, device, num_workers, progress, speed, cbs,
                       checkpoint_every, keep_checkpoints)
@@ -432,6 +439,8 @@ def _parser():
                    help='between checkpoints within an epoch; 10')
     p.add_argument('--keep-checkpoints', type=int, default=2, metavar='N',
                    help='how many of the last are kept, beside that of the best epoch; 2')
+    p.add_argument('--log', action='append', default=[], choices=LOGS,
+                   help='log there too; may be repeated')
     p.add_argument('--recipe', choices=list(RECIPES),
                    help='defaults of the settings below; mini for mini models, else deit')
     group = p.add_argument_group('settings of the recipe')
@@ -472,7 +481,7 @@ def _rehearsed(s):
 def _resumed(args, given, speed):
     "Goes on with the run of `--resume`; what was given beside it must not differ."
     config, out = _read_config(args['resume']), args['resume']
-    for k in ('out', 'force', 'recipe', 'config', 'weights', 'dry_run'):
+    for k in ('out', 'force', 'recipe', 'config', 'weights', 'dry_run', 'log'):
         if args[k]: raise ValueError(f'--{k.replace("_", "-")} does not go with --resume')
     was = config['recipe'] | config['overrides'] | {k: config[k] for k in ('model', 'seed')}
     was['precision'] = config['speed']['precision']
@@ -504,6 +513,7 @@ def _begun(args, given, speed):
                  weights=None)
     for k, v in usual.items():
         if args[k] is None: args[k] = base.get(k, v)
+    args['log'] = args['log'] or base.get('log', [])
     recipe = (replace(Recipe(**base['recipe']), **given) if base and not name
               else _settled(name or _recipe_of(args['model']), given))
     return train(recipe=recipe, speed=Speed(**speed), progress=sys.stdout.isatty(), **args)

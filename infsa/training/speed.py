@@ -6,12 +6,13 @@
 __all__ = ['PRECISIONS', 'SPEED_HELP', 'Speed', 'Precision', 'speed_up', 'acting', 'rehearse']
 
 # %% ../../nbs/6_training/60a_speed.ipynb #a2311384
-import sys, time
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ..command import one_of
 from .recipe import Recipe
+from .seen import peak_bytes
 
 import torch
 from fastai.callback.core import Callback, CancelTrainException, CancelValidException
@@ -151,14 +152,6 @@ def _mean_gap(times, warm):
     gaps = gaps[warm:] or gaps
     return sum(gaps)/len(gaps) if gaps else 0.
 
-def _peak_bytes(device):
-    "Most memory held so far; None where it is not known."
-    if device.type == 'cuda': return torch.cuda.max_memory_allocated(device)
-    try: import resource
-    except ImportError: return None
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*unit
-
 # %% ../../nbs/6_training/60a_speed.ipynb #ee2c586a
 def rehearse(learner:Learner, # From `make_learner` and `speed_up`, not trained yet
              recipe:Recipe, # Settings
@@ -176,5 +169,5 @@ def rehearse(learner:Learner, # From `make_learner` and `speed_up`, not trained 
     return dict(device=str(dls.device), precision=speed.precision, images_train=len(dls.train_ds),
                 images_valid=len(dls.valid_ds), classes=dls.c, images_a_step=recipe.bs,
                 steps_an_epoch=an_epoch, steps=recipe.epochs*an_epoch, seconds_a_step=step,
-                peak_bytes=_peak_bytes(dls.device),
+                peak_bytes=peak_bytes(dls.device),
                 hours=recipe.epochs*(an_epoch*step + len(dls.valid)*look)/3600)

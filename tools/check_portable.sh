@@ -63,6 +63,7 @@ ini = ConfigParser(delimiters=['='], interpolation=None)
 ini.read('settings.ini', encoding='utf-8')
 needs = ' '.join(ini['DEFAULT'][k] for k in ('requirements', 'dev_requirements')).split()
 print('\n'.join(n for n in needs if not n.startswith(('torch>', 'torchvision>'))))
+print('numpy<2.4')  # the interpreter of Triton before 3.8 does not know newer ones
 PY
 )
         "$venv/bin/pip" install --quiet --disable-pip-version-check "torch==$torch" "torchvision==$vision" "${needs[@]}" &&

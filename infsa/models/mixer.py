@@ -177,7 +177,7 @@ def mix_heads(q:Tensor, # (B, H, N, D)
     "Heads as a variant mixes them: its operator with its norm, part by part where there are parts."
     if edge_weight is not None:
         operator = partial(weighted_infsa, edge_weight=edge_weight, hops=_HOPS[variant])
-    operator = operator or VARIANTS[variant]
+    if operator is None: operator = VARIANTS[variant]
     kwargs |= dict(rho=None if variant in UNDISCOUNTED else rho, is_causal=is_causal)
     if variant in DEFAULT_NORMS:
         kwargs['norm'] = norm or ('frobenius' if is_causal else DEFAULT_NORMS[variant])

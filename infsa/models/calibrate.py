@@ -183,7 +183,7 @@ def _checked(teacher, places):
         try: ok = isinstance(teacher.get_submodule(p.name), nn.Linear)
         except AttributeError: ok = False
         if not ok: raise ValueError(f'teacher: it has no linear layer {p.name}')
-    return teacher.eval()
+    return teacher
 
 # %% ../../nbs/3_models/32d_calibrate.ipynb #df6d4c50
 def _fit(model, teacher, places, batches, layers, gain, strength, first_weight):

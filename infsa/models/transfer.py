@@ -7,6 +7,7 @@ __all__ = ['STAGES', 'attention_loss', 'feature_loss', 'rate_at', 'transfer']
 
 # %% ../../nbs/3_models/33a_transfer.ipynb #83e99bdb
 import math
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -88,24 +89,31 @@ def transfer(model:nn.Module, # That `convert` has changed, or an `InfViT`
         raise ValueError(f"features: stage 'attention' compares none, got {features!r}")
     if not (modules := attention_modules(model)):
         raise ValueError('model: nothing in it is converted')
-    teacher = (teacher_of(model) if teacher is None else teacher).eval().requires_grad_(False)
+    teacher = teacher_of(model) if teacher is None else teacher
     learns = nn.ModuleList(modules.values()) if stage == 'attention' else model
     loss = attention_loss if stage == 'attention' else partial(feature_loss, features=features)
     return _align(model, teacher, batches, list(learns.parameters()), loss, lr)
 
 # %% ../../nbs/3_models/33a_transfer.ipynb #b0431dd6
+@contextmanager
+def _evaluating(*models):
+    "Models in evaluation mode, which get their own modes back."
+    modes = [(m, m.training) for model in models for m in model.modules()]
+    for model in models: model.eval()
+    try: yield
+    finally:
+        for m, mode in modes: m.training = mode
+
 def _align(model, teacher, batches, parameters, loss, lr):
     "The steps, in evaluation mode."
     parameters = [p for p in parameters if p.requires_grad]
     optimizer, losses = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.), []
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    for i, batch in enumerate(batches):
-        for g in optimizer.param_groups: g['lr'] = lr*rate_at(i, len(batches))
-        (value := loss(model, teacher, batch)).backward()
-        nn.utils.clip_grad_norm_(parameters, 1.)
-        optimizer.step()
-        model.zero_grad()
-        losses.append(value.item())
-    for m, mode in modes: m.training = mode
+    with _evaluating(model, teacher):
+        for i, batch in enumerate(batches):
+            for g in optimizer.param_groups: g['lr'] = lr*rate_at(i, len(batches))
+            (value := loss(model, teacher, batch)).backward()
+            nn.utils.clip_grad_norm_(parameters, 1.)
+            optimizer.step()
+            model.zero_grad()
+            losses.append(value.item())
     return losses

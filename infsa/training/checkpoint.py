@@ -191,6 +191,7 @@ def check_keeping(every, # Minutes between checkpoints
 class Checkpoint(Callback):
     "Keeps checkpoints of a training: the last ones and that of the best epoch."
     order = 95  # when all others are done with a batch or an epoch
+    trained = False  # in this epoch
     def __init__(self, folder, # Where they go
                  every:float=10., # Minutes between two within an epoch
                  keep:int=2, # How many of the last are kept
@@ -289,8 +290,12 @@ def after_batch(self:Checkpoint):
     if (stop and stop.is_due()) or late: self.save()
 
 @patch
+def after_train(self:Checkpoint): self.trained = True
+
+@patch
 def after_epoch(self:Checkpoint):
-    self.at = self.epoch + 1, 0
+    if not self.trained: return  # a validation by itself
+    self.at, self.trained = (self.epoch + 1, 0), False
     if self.on_best and self._best() == self.epoch:
         model = whole_model(self.learn)
         if not rank(): self.on_best(model)

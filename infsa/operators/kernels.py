@@ -15,8 +15,6 @@ import triton.language as tl
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from ..theory.graph import divisor
-
 # %% ../../nbs/2_operators/27_kernels.ipynb #92ff1c94
 def _unit(D): return 2.**-round(log2(D))  # near 1/D, and a power of two: exact
 
@@ -85,6 +83,11 @@ def _hop_rows(q, k, v, removed, out, squares, sums, q_at, k_at, v_at, r_at, H, N
 
 # %% ../../nbs/2_operators/27_kernels.ipynb #77ff8b59
 @triton.jit
+def _known(norm): # as `norm_or_nan`
+    norm = norm.to(tl.float32)
+    return tl.where(norm == float('inf'), float('nan'), norm)
+
+@triton.jit
 def _divide(out, squares, sums, rho, size, N, eps, unit, E: tl.constexpr, TRIANGLE: tl.constexpr,
             WIDE: tl.constexpr, ROWS: tl.constexpr, PARTS: tl.constexpr):
     blocks = tl.cdiv(N, ROWS)
@@ -98,12 +101,11 @@ def _divide(out, squares, sums, rho, size, N, eps, unit, E: tl.constexpr, TRIANG
     square = tl.load(squares + row + tl.arange(0, ROWS), mask=i < N, other=0.)
     before = tl.sum(parts, 0)
     if TRIANGLE:
-        norm = tl.sqrt(before + tl.cumsum(square.to(tl.float64), 0)).to(tl.float32)
+        norm = _known(tl.sqrt(before + tl.cumsum(square.to(tl.float64), 0)))
         tl.store(size + row + tl.arange(0, ROWS), norm*unit, mask=i < N)
     else:
-        norm = tl.sqrt(before).to(tl.float32)
+        norm = _known(tl.sqrt(before))
         tl.store(size + head, norm*unit, mask=block == 0)
-    norm = tl.where(norm == float('inf'), float('nan'), norm)  # as `divisor`
     factor = tl.load(rho + head)*tl.sqrt(square) / (norm + eps)
     O = _block(out + row*E, N - block*ROWS, E, 1, E, ROWS, WIDE)
     _keep(out + row*E, O*factor[:, None], N - block*ROWS, E, E, ROWS, WIDE)
@@ -236,10 +238,10 @@ def _query_slopes(q, k, v, dO, removed, relative, slope, last, dq, q_at, k_at, v
 def _row_slopes(dO, out, rho, size, eps, is_causal):
     "Per row: its part of the slope of rho, sigma and slope over the last sigma; that last sigma."
     share, rho = (dO.float()*out).sum(-1), rho.float()[..., None]
-    turn = -share / (divisor(size, eps)*size.where(size > 0, torch.inf))
+    turn = -share / ((size + eps)*size.where(size > 0, torch.inf))
     slope = (turn.double().flip(-1).cumsum(-1).flip(-1) if is_causal
              else turn.sum(-1, keepdim=True, dtype=torch.float64))
-    sigma = rho / divisor(size, eps)
+    sigma = rho / (size + eps)
     last = sigma[..., -1:]
     relative = ((o/last).float().expand(share.shape).contiguous() for o in (sigma, slope))
     return (share.sum(-1)/rho[..., 0], *relative, last.contiguous())

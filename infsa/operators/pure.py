@@ -17,7 +17,7 @@ from .devices import fits_kernels, kernels, sum_type, tile_side
 from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
                                     edge_mask, needs_algebra, no_autocast, one_by_one, widen,
                                     zero_padding)
-from ..theory.graph import divisor, token_graph
+from ..theory.graph import norm_or_nan, token_graph
 from ..theory.norms import NORMS, largest, naive_norm, spectral_parts
 
 # %% ../../nbs/2_operators/21_pure.ipynb #6388525d
@@ -55,7 +55,7 @@ def _graph(q, k, rho, mask, is_causal, eps, norm):
     "`graph_and_scale` for rho (B, H)."
     A = token_graph(q, k, mask)
     size = _running_norm(A) if is_causal else NORMS[norm](A)
-    return A, rho[..., None, None].to(A) / divisor(size, eps)
+    return A, rho[..., None, None].to(A) / (norm_or_nan(size) + eps)
 
 def graph_and_scale(q:Tensor, # (B, H, N, D)
                     k:Tensor, # (B, H, M, D)
@@ -159,8 +159,8 @@ def _hop(q, k, v, rho, attn_mask, is_causal, eps, norm='frobenius'):
     else:
         square = rows.cumsum(1) if is_causal else rows.sum(1, keepdim=True)
         factors = v.new_empty(G, N, 0), v.new_empty(G, M, 0)
-    size = (square.sqrt() / D).to(v.dtype)
-    out.mul_((rho[:, None] / divisor(size, eps) / D).unsqueeze(-1))
+    size = norm_or_nan((square.sqrt() / D).to(v.dtype))
+    out.mul_((rho[:, None] / (size + eps) / D).unsqueeze(-1))
     return out, size, *(f.to(v.dtype) for f in factors)
 
 # %% ../../nbs/2_operators/21_pure.ipynb #9a6d5e96
@@ -168,11 +168,11 @@ def _hop_backward(dO, q, k, v, rho, attn_mask, out, size, left, right, is_causal
     "Gradients of `_hop` for q, k, v and rho."
     dq, dk, dv = (torch.zeros_like(t, memory_format=torch.contiguous_format) for t in (q, k, v))
     D, share, plain = q.shape[2], (dO * out).sum(-1), left.shape[2] == 0  # (G, N)
-    slope = -share / divisor(size, eps)
-    if plain: slope = (slope / size.where(size > 0, 1)).where(size > 0, 0) / D
+    slope, some = -share / (size + eps), size > 0
+    if plain: slope = (slope / size.where(some, 1)).where(some, 0) / D
     slope = slope.flip(1).cumsum(1).flip(1) if is_causal else slope.sum(1, keepdim=True)
     slope = (slope / D).expand(share.shape).unsqueeze(-1)
-    dO, left = dO * (rho[:, None] / divisor(size, eps) / D).unsqueeze(-1), left * slope
+    dO, left = dO * (rho[:, None] / (size + eps) / D).unsqueeze(-1), left * slope
     edges, grads = _buffer(q, k), _buffer(q, k)
     for g,r,c in _tiles(q, k, is_causal):
         A = _edges(q, k, attn_mask, is_causal, g, r, c, edges)

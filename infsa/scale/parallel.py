@@ -51,8 +51,9 @@ def _work(rank, fn, args, world, folder, timeout):
     try:
         dist.init_process_group('gloo', store=dist.FileStore(f'{folder}/store', world), rank=rank,
                                 world_size=world, timeout=timedelta(seconds=timeout))
-        torch.save(fn(rank, world, *args), f'{folder}/{rank}')
+        torch.save(fn(rank, world, *args), f'{folder}/{rank}.part')
         dist.barrier()  # nobody hangs up while a neighbour still talks
+        os.replace(f'{folder}/{rank}.part', f'{folder}/{rank}')
     except Exception as e:
         with suppress(FileExistsError), open(f'{folder}/error', 'x') as f:
             f.write(f'process {rank} of {world}: {type(e).__name__}: {e}')
@@ -81,8 +82,9 @@ def run_processes(fn, # Called as `fn(rank, world, *args)` in each process
                     raise RuntimeError(f'{world} processes did not finish within {timeout} seconds')
         except mp.ProcessRaisedException:
             raise RuntimeError((Path(folder)/'error').read_text()) from None
-        except mp.ProcessExitedException as e:
-            raise RuntimeError(f'{e}, of {world} processes') from None
+        except mp.ProcessExitedException as e:  # gloo may abort a process that is done
+            if not all(os.path.exists(f'{folder}/{rank}') for rank in range(world)):
+                raise RuntimeError(f'{e}, of {world} processes') from None
         finally:
             for p in context.processes: p.kill(); p.join()
         return [torch.load(f'{folder}/{rank}') for rank in range(world)]

@@ -4,7 +4,7 @@ from infsa.command import lazy_names
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     depth='add_hop stack_weights horizon',
-    graph='POLE_GAP token_graph divisor frobenius_norm frobenius_normalize katz_centrality '
+    graph='POLE_GAP token_graph norm_or_nan frobenius_norm frobenius_normalize katz_centrality '
           'pagerank eigenvector_centrality',
     markov='AbsorbingChain',
     norms='STEPS largest schur_norm spectral_parts spectral_norm NORMS naive_norm',

@@ -16,7 +16,7 @@ from pages import (NBS, Page, arguments_table, card, directives, first_sentence,
                    markdown, myst, notebooks, public_names, visible)
 from readme import readme
 from run_nbs import refuse_dirty, run
-from run_tests import run_notebook, run_pytest, parts_of, to_record
+from run_tests import free_gib, run_notebook, run_pytest, parts_of, to_record
 
 PNG = base64.b64encode(b'\x89PNG not really').decode()
 
@@ -384,3 +384,10 @@ def test_every_command_is_there():
     for where in commands.values():
         module, name = where.split(':')
         assert callable(getattr(import_module(module), name)), where
+
+
+def test_memory_that_holds_files_is_free(tmp_path):
+    said = tmp_path/'meminfo'
+    said.write_text('MemTotal: 25165824 kB\nMemFree: 1048576 kB\nMemAvailable: 22020096 kB\nCached: 20971520 kB\n')
+    assert free_gib(said) == 21
+    assert free_gib(tmp_path/'nothing') > 0

@@ -13,11 +13,17 @@ GIB_PER_TASK = 2.5
 NEEDS = {'nbs/2_operators/27_kernels.ipynb': 'triton'}  # pages about a package that not every system has
 
 
+def free_gib(meminfo=Path('/proc/meminfo')):
+    "Memory that can be had, files that are only kept for another look included; 4 where the system does not say."
+    try: return next(int(l.split()[1]) / 2**20 for l in meminfo.read_text().splitlines() if l.startswith('MemAvailable:'))
+    except (OSError, StopIteration): pass
+    try: return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30
+    except (ValueError, OSError): return 4
+
+
 def workers():
     "As many tasks at once as cores and free memory allow."
-    try: free = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30
-    except (ValueError, OSError): free = 4
-    return max(1, min(os.cpu_count() or 1, int(free / GIB_PER_TASK)))
+    return max(1, min(os.cpu_count() or 1, int(free_gib() / GIB_PER_TASK)))
 
 
 def shown(path): return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

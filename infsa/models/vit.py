@@ -83,7 +83,9 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x, key_padding_mask=None, segment_ids=None): # (B, N, C)
-        h, told = self.norm1(x), dict(key_padding_mask=key_padding_mask, segment_ids=segment_ids)
+        given = dict(key_padding_mask=key_padding_mask, segment_ids=segment_ids)
+        told = {k: v for k, v in given.items() if v is not None}  # other modules may take neither
+        h = self.norm1(x)
         mixed = self.attn(h, h, h, need_weights=False, **told)[0]
         x = x + self.drop_path(self.ls1(mixed), segment_ids)
         return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))), segment_ids)

@@ -143,12 +143,13 @@ def _stretch(q, k):
 def _kernel_scale(q, k, rho, eps, norm='frobenius'):
     "rho / (norm + eps) of the graph q @ k^T, (B, H, 1, 1) in float64, without the graph."
     if norm == 'spectral':
-        return discounts(rho, q).double()[..., None, None] / (norm_or_nan(_stretch(q, k)) + eps)
+        stretch = norm_or_nan(_stretch(q, k))
+        return discounts(rho, q).double()[..., None, None] / (stretch + eps)
     if norm == 'schur': squares = _largest_sum(q, k) * _largest_sum(k, q)
     else: squares = (_over_tokens(q, q) * _over_tokens(k, k)).sum((-2, -1), keepdim=True)
     empty = squares == 0  # the root has an infinite slope at zero
-    size = squares.masked_fill(empty, 1).sqrt()
-    return (discounts(rho, squares)[..., None, None] / (norm_or_nan(size) + eps)).masked_fill(empty, 0)
+    size = norm_or_nan(squares.masked_fill(empty, 1).sqrt())
+    return (discounts(rho, squares)[..., None, None] / (size + eps)).masked_fill(empty, 0)
 
 # %% ../../nbs/2_operators/23a_features.ipynb #0e35b2a8
 SQUARINGS = 25  # hops up to 2^25: what is left out at rho = 1 - 1e-6 is below exp(-33)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from ..command import OneLineParser, notes, reason, whole_file
+from ..command import OneLineParser, no_interrupt, notes, reason, whole_file
 from ..data.files import read_image
 from ..data.folders import find_layout
 from .classifier import load_classifier
@@ -102,7 +102,8 @@ def convert_model(model:str|None=None, # As `load_classifier` takes it
     batches = dict(calibrate=image_batches(classifier, files, bs), **kwargs) if files else {}
     net, rows = convert(classifier.model, read_variants(list(variant)), exclude=exclude,
                         example=example, refused=refused, **batches)
-    if out is not None: write_converted(net, rows, out, classifier.name)
+    if out is not None:
+        with no_interrupt(): write_converted(net, rows, out, classifier.name)
     return rows
 
 # %% ../../nbs/7_evaluation/79_convert_command.ipynb #96c9142f
@@ -150,7 +151,8 @@ def main(argv:list|None=None # Arguments; the command line's if None
             if lone := [o for o in ('layers', 'first_weight') if o in args and
                         'calibrate' not in args]:
                 raise ValueError(f'{lone[0]} needs --calibrate FOLDER')
-            rows = convert_model(**args)
+            bar = dict(progress=sys.stdout.isatty()) if 'calibrate' in args else {}
+            rows = convert_model(**args, **bar)
         except (ValueError, OSError, ImportError) as e:
             print(f'infsa_convert: {reason(e)}', file=sys.stderr); return 2
         except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..command import one_of
+from ..command import one_of, show_progress
 from .families import is_converted, set_variant
 from .places import Place, find_places, look
 from .plans import changing, restore_weights
@@ -143,17 +143,18 @@ def calibrate(model:nn.Module, # That `convert` has changed, or an `InfViT`
               gain:bool=True, # Whether heads get a factor first
               strength:float=0.01, # λ of `ridge`, above 0
               first_weight:float=16., # Weight of the first token; 1 where tokens are averaged
+              progress:bool=False, # Show a bar over the layers
              )->Fits: # Errors of each layer, before and after
     """Fit a model that mixes another way to what it was with softmax, in place and in closed form.
     Raises `ValueError` on options out of range, without batches, and where a layer cannot be
-    fitted; then nothing is changed."""
+    fitted; whatever ends it early, nothing is changed."""
     batches = list(batches)
     _check_options(batches, layers, strength, first_weight)
     places = _chosen(find_places(model, batches[0]), layers)
     teacher = teacher_of(model) if teacher is None else _checked(teacher, places)
     before = [place_error(model, teacher, p, batches[0]) for p in places]
     _warn_of_few(model, places, batches)
-    _fit(model, teacher, places, batches, layers, gain, strength, first_weight)
+    _fit(model, teacher, places, batches, layers, gain, strength, first_weight, progress)
     return Fits(Fit(p.name, p.attention, e, place_error(model, teacher, p, batches[0]))
                 for p, e in zip(places, before))
 
@@ -186,13 +187,14 @@ def _checked(teacher, places):
     return teacher
 
 # %% ../../nbs/3_models/32d_calibrate.ipynb #df6d4c50
-def _fit(model, teacher, places, batches, layers, gain, strength, first_weight):
+def _fit(model, teacher, places, batches, layers, gain, strength, first_weight, progress):
     "Both passes."
     gains, old = {}, {p.name: model.get_submodule(p.name) for p in places}
+    scaled = [p for p in places if gain and p.attention]
+    fitted = places if layers != 'none' else []
     with changing(old.values()):
-        for p in places:
-            if not gain or not p.attention: continue
+        for p in show_progress(scaled, len(scaled), progress):
             gains[p.name] = head_gains(model, p, batches)
             with torch.no_grad(): old[p.name].weight.mul_(_by_column(gains[p.name], old[p.name]))
-        for p in places if layers != 'none' else ():
+        for p in show_progress(fitted, len(fitted), progress):
             refit(model, teacher, p, batches, strength, first_weight, gains.get(p.name))

@@ -215,7 +215,9 @@ def save_pretrained(self:InfViT,
                     license:str|None=None, # Of the weights, for the card
                    )->None:
     "Write weights, description and a card; a card that is there stays."
-    _hub_class()(self).save_pretrained(folder, model_card_kwargs=dict(run=run, license=license))
+    hub, told = _hub_class()(self), dict(run=run, license=license)
+    model_card(self, **told)  # what it refuses shall leave no folder behind
+    hub.save_pretrained(folder, model_card_kwargs=told)
 
 def push_to_hub(self:InfViT,
                 repo_id:str, # 'user/name'
@@ -224,8 +226,9 @@ def push_to_hub(self:InfViT,
                 **kwargs # For `push_to_hub` of huggingface_hub, such as `private`
                )->str: # Address of the commit
     "Write it to a repository of the hub; needs a login."
-    told = dict(run=run, license=license, repo_id=repo_id)
-    return _hub_class()(self).push_to_hub(repo_id, model_card_kwargs=told, **kwargs)
+    hub, told = _hub_class()(self), dict(run=run, license=license, repo_id=repo_id)
+    model_card(self, **told)
+    return hub.push_to_hub(repo_id, model_card_kwargs=told, **kwargs)
 
 def from_pretrained(cls,
                     name, # Folder, or 'user/name' on the hub

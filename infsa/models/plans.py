@@ -156,14 +156,22 @@ def _fingerprint(module):
 @contextmanager
 def changing(modules # Whose own parameters change
             ): # Context manager: `revert` takes back what happens inside
-    "Keep the weights of modules while they are given new ones."
-    kept = {}
-    for m in (modules := list(modules)):
+    "Keep the weights of modules while they are given new ones; an error puts them back at once."
+    modules, kept = list(modules), {}
+    now = {m: {n: p.detach().clone() for n, p in m.named_parameters(recurse=False)}
+           for m in modules}
+    for m in modules:
         before, said = m.__dict__.get('infsa_kept', (None, None))
-        kept[m] = before if said is not None and said == _fingerprint(m) else {
-            n: p.detach().clone() for n, p in m.named_parameters(recurse=False)}
-    yield
+        kept[m] = before if said is not None and said == _fingerprint(m) else now[m]
+    try: yield
+    except BaseException:
+        for m in modules: _put_back(m, now[m])
+        raise
     for m in modules: m.__dict__['infsa_kept'] = kept[m], _fingerprint(m)
+
+@torch.no_grad()
+def _put_back(module, weights):
+    for n, p in module.named_parameters(recurse=False): p.copy_(weights[n])
 
 def restore_weights(model:nn.Module # In which `changing` has kept weights, or not
                    )->None:
@@ -175,9 +183,7 @@ def restore_weights(model:nn.Module # In which `changing` has kept weights, or n
         warnings.warn(f'model: weights were changed after their calibration and stay as they '
                       f'stand, in {", ".join(trained[:3])}', stacklevel=3)
         return
-    with torch.no_grad():
-        for m, before, _ in kept.values():
-            for n, p in m.named_parameters(recurse=False): p.copy_(before[n])
+    for m, before, _ in kept.values(): _put_back(m, before)
 
 # %% ../../nbs/3_models/32b_plans.ipynb #0e2f1213
 def _restore_around(model):

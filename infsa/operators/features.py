@@ -16,6 +16,7 @@ from .devices import tile_side
 from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
                                     edge_mask, no_autocast, widen, zero_padding)
 from ..theory.norms import largest, naive_norm, spectral_parts
+from ..theory.solve import exporting
 
 # %% ../../nbs/2_operators/23a_features.ipynb #5b448042
 def _signed(x): return torch.cat([x, -x], -1)
@@ -110,7 +111,7 @@ def _features(x, mask, feature_map):
 # %% ../../nbs/2_operators/23a_features.ipynb #8cd02f52
 def _over_tokens(x, y):
     "x^T y, (B, H, R, S), added in float32 block by block, the blocks in float64."
-    if torch.compiler.is_exporting():
+    if exporting():
         return x.double().mT @ y.double()  # a number of blocks would be a number of tokens
     if torch.compiler.is_compiling() or x.device.type not in ('cpu', 'meta'):
         return _over_blocks(x, y)
@@ -156,7 +157,7 @@ SQUARINGS = 25  # hops up to 2^25: what is left out at rho = 1 - 1e-6 is below e
 
 def _resolve(X, right):
     "(I - X)^-1 @ right for X (B, H, R, R)."
-    if not torch.compiler.is_exporting():
+    if not exporting():
         return solve_systems(torch.eye(X.shape[-1], dtype=X.dtype, device=X.device) - X, right)
     return _unrolled(X, right)
 

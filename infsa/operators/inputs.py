@@ -15,6 +15,7 @@ from torch import Tensor
 from ..command import one_of
 from ..theory.neumann import check_rho, forward_mode
 from ..theory.norms import NORMS
+from ..theory.solve import exporting
 
 # %% ../../nbs/2_operators/20_inputs.ipynb #9e7b54e4
 def widen(*tensors:Tensor # Floating tensors
@@ -141,7 +142,7 @@ def discounts(rho:float|Tensor, # Discount per hop in (0, 1); a float, () or (H,
 # %% ../../nbs/2_operators/20_inputs.ipynb #48bc11a6
 def needs_algebra()->bool: # True while a program is exported or forward-mode derivatives are taken
     "Whether only PyTorch's own operations will do."
-    return torch.compiler.is_exporting() or forward_mode()
+    return exporting() or forward_mode()
 
 # %% ../../nbs/2_operators/20_inputs.ipynb #c8416c18
 def one_by_one(function # A `torch.autograd.Function` class whose result is a tuple of tensors

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .inputs import check_mask
+from ..theory.solve import exporting
 
 # %% ../../nbs/2_operators/26_segments.ipynb #95a6a643
 def segment_batches(segment_ids:Tensor, # (B, N) integers, one for each sequence of an image
@@ -48,7 +49,7 @@ def _numbered(pairs):
     "Number of the sequence of each token, and how many tokens each has."
     said = ('segment_ids: lengths of sequences decide shapes, so they need numbers; they cannot be '
             'exported, faked or mapped over')
-    if torch.compiler.is_exporting() or pairs.is_meta: raise ValueError(said)
+    if exporting() or pairs.is_meta: raise ValueError(said)
     try: return torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)[1:]
     except RuntimeError as e: raise ValueError(said) from e
 

@@ -14,7 +14,7 @@ from .inputs import (check_eps, check_masks, check_norm, check_qkv, discounts,
                                     edge_mask, no_autocast, widen, zero_padding)
 from .multihop import _all_hops, _check_hops
 from .pure import _running_norm
-from ..theory.graph import token_graph
+from ..theory.graph import norm_or_nan, token_graph
 from ..theory.norms import NORMS, naive_norm
 
 # %% ../../nbs/2_operators/23b_weighted.ipynb #4da7661d
@@ -67,7 +67,7 @@ def _weighted_hop(q, k, rho, weight, mask, is_causal, eps, norm, dropout_p, late
     if kept is not None and not late: weight = torch.where(kept == 0, 0., weight)
     A = token_graph(q, k, mask)*weight
     size = _running_norm(A) if is_causal else NORMS[norm](A)
-    hop = rho[..., None, None].to(A)/(size + eps)*A
+    hop = rho[..., None, None].to(A)/(norm_or_nan(size) + eps)*A
     return hop if kept is None or not late else hop*kept
 
 # %% ../../nbs/2_operators/23b_weighted.ipynb #8887a3d8

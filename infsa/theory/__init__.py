@@ -10,4 +10,4 @@ __all__, __getattr__, __dir__ = lazy_names(
     norms='STEPS largest schur_norm spectral_parts spectral_norm NORMS naive_norm',
     neumann='check_rho neumann_series resolvent truncation_bound hops_for',
     radius='TINY check_square spectral_radius',
-    solve='BATCHED_ROWS forward_mode solve_systems')
+    solve='BATCHED_ROWS exporting forward_mode solve_systems')

@@ -201,16 +201,23 @@ class History(CSVLogger):
             self.write()
         self.old_logger(log)
 
-    def write(self):
-        if rank(): return
-        with whole_file(self.path/self.fname) as part: part.write_text('\n'.join(self.lines) + '\n')
+# %% ../../nbs/6_training/59c_seen.ipynb #2f9b3436
+@patch
+def write(self:History):
+    if rank(): return
+    with whole_file(self.path/self.fname) as part: part.write_text('\n'.join(self.lines) + '\n')
 
-    def after_fit(self):
-        if not self.asleep: self.learn.logger = self.old_logger
-    def state_dict(self): return dict(lines=self.lines)
-    def load_state_dict(self, state):
-        self.lines, self.begun = state['lines'], True
-        self.write()
+@patch
+def after_fit(self:History):
+    if not self.asleep: self.learn.logger = self.old_logger
+
+@patch
+def state_dict(self:History): return dict(lines=self.lines)
+
+@patch
+def load_state_dict(self:History, state):
+    self.lines, self.begun = state['lines'], True
+    self.write()
 
 # %% ../../nbs/6_training/59c_seen.ipynb #730a091c
 @patch
